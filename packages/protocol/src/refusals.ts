@@ -1,0 +1,36 @@
+/**
+ * Why a server refuses a connection or a frame. The codes are stable: logs, counters, the HTTP interface and the
+ * refusals of acknowledged streams use them. The order is that of admission.
+ */
+export const REFUSALS = {
+  'blocked-address': 'the address is blocked',
+  'foreign-alpn': 'the client offers only application protocols that the server does not speak',
+  'failed-handshake': 'the TLS handshake failed',
+  'too-many-connections': 'too many connections, and this one had been idle longest',
+  'uuid-not-v4': "the sensor's UUID is not of version 4",
+  'blocked-uuid': 'the sensor is blocked',
+  'not-registered': 'no sensor is registered with this UUID',
+  'too-many-sensors': 'no more sensors are registered by themselves for now',
+  pending: 'the sensor waits for approval',
+  revoked: "the sensor's approval was revoked",
+  'type-not-accepted': 'the type is not accepted',
+  'size-over-limit': "the frame's payload is larger than the limit",
+  'hmac-wrong': "the HMAC does not fit the sensor's key",
+  'uuid-changed': 'the UUID changed within a connection',
+  'type-changed': 'the type changed within a connection',
+  'no-meta-header': 'a frame of type 254 came before its meta header',
+  'bad-meta-header': 'the meta header is not a JSON object with a string "type"',
+  'meta-type-not-accepted': 'the meta type is not accepted',
+  'not-the-format': 'the bytes are not of the format that the type names',
+  'header-timeout': 'a header was not completed in time',
+  'payload-timeout': 'a payload made no progress in time',
+  'too-many-sessions': 'more sessions of one sensor and type than the limit; this one was the least recent',
+} as const;
+
+/** A reason code. */
+export type RefusalCode = keyof typeof REFUSALS;
+
+/** Whether a text is a reason code. */
+export function isRefusalCode(text: string): text is RefusalCode {
+  return Object.hasOwn(REFUSALS, text);
+}
