@@ -107,10 +107,15 @@ export interface TopicLog {
    * least one if there is one, about `maxBytes` in all.
    */
   read(sequence: number, maxBytes: number): Promise<Entry[]>;
-  /** Items committed in the entries `[from, to)`, without scanning more than one segment's index. */
-  recordsBetween(from: Position, to: Position): number;
-  /** The position that lies `count` items after `from`, without reading entries. */
-  advance(from: Position, count: number): Position;
+  /**
+   * Items committed so far, counted from an origin that stays the same while the journal is open. The ordinals of
+   * items are the queues' arithmetic: a length is a difference of two.
+   */
+  readonly endOrdinal: number;
+  /** How many items lie before a position; a place that is no longer held counts as the first one that is. */
+  ordinalOf(position: Position): Promise<number>;
+  /** The position of the item with this ordinal; the end where there is none. */
+  positionOf(ordinal: number): Promise<Position>;
   /** The first position whose entry has a time at or after `time` (ms). */
   positionAt(time: number): Promise<Position>;
   /** Calls `listener` after each commit. @returns how to stop that */

@@ -26,7 +26,10 @@ export interface Queue {
    * calls are served in order.
    */
   pop(count: number): Buffer[] | Promise<Buffer[]>;
-  /** Puts items back in front: the last of `items` is the next one popped (rule 24). @returns the new length */
+  /**
+   * Puts items back in front: the last of `items` is the next one popped (rule 24). Listeners of `onItems` are called.
+   * @returns the new length
+   */
   giveBack(items: readonly Buffer[]): number;
   /**
    * Items by index from the *newest* (0), as a Redis list that is filled by LPUSH counts; negative indexes count from
@@ -63,6 +66,8 @@ export interface Queues {
   ): Promise<Queue>;
   /** @returns whether there was one */
   remove(uuid: string, actor: Actor): Promise<boolean>;
+  /** Calls `listener` after a queue was made or removed. @returns how to stop that */
+  onChange(listener: () => void): () => void;
   /** Notes a consumer of a queue that does not exist, in a bounded list. */
   unknown(key: string, address: string): void;
   unknownConsumers(): UnknownQueueConsumer[];

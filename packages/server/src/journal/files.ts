@@ -1,0 +1,104 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { D4Error } from '@d4ts/protocol';
+import type { Logger } from 'pino';
+import type { Journal, Topic } from './port.ts';
+import { syncFolder } from './segment.ts';
+import { FileTopicLog, type SyncPolicy } from './topic-log.ts';
+
+/** A segment is sealed at this length, or at this age (docs/journal.md, rule 3). */
+const SEGMENT_BYTES = 64 * 1024 * 1024;
+const SEGMENT_MS = 60 * 60 * 1000;
+const TOPIC_NAME = /^(files\/)?[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+
+/** How to open a journal in files. */
+export interface FileJournalOptions {
+  /** The folder of the journal; each topic has a folder in it. Created where missing. */
+  readonly root: string;
+  readonly policy: SyncPolicy;
+  readonly log: Logger;
+  /** For a topic, a sequence above all that cursors have recorded (rule 12); 1 where there is none. */
+  readonly minimumSequence?: (topic: Topic) => number;
+  /** For tests. */
+  readonly segmentBytes?: number;
+}
+
+/**
+ * Opens the journal in segment files, all topics that exist at once.
+ * @throws {D4Error} D4_JOURNAL_VERSION, or a system error where the folder cannot be read
+ */
+export async function openFileJournal(options: FileJournalOptions): Promise<Journal> {
+  const journal = new FileJournal(options);
+  await mkdir(options.root, { recursive: true, mode: 0o700 });
+  for (const topic of await existingTopics(options.root)) await journal.open(topic);
+  return journal;
+}
+
+class FileJournal implements Journal {
+  readonly #options: FileJournalOptions;
+  readonly #open = new Map<Topic, FileTopicLog>();
+  readonly #opening = new Map<Topic, Promise<FileTopicLog>>();
+
+  constructor(options: FileJournalOptions) {
+    this.#options = options;
+  }
+
+  open(topic: Topic): Promise<FileTopicLog> {
+    const opening = this.#opening.get(topic) ?? this.#openTopic(topic);
+    this.#opening.set(topic, opening);
+    return opening;
+  }
+
+  get(topic: Topic): FileTopicLog | undefined {
+    return this.#open.get(topic);
+  }
+
+  topics(): Topic[] {
+    return [...this.#open.keys()];
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#opening.values());
+    for (const topic of this.#open.values()) await topic.close();
+    this.#open.clear();
+    this.#opening.clear();
+  }
+
+  async #openTopic(topic: Topic): Promise<FileTopicLog> {
+    try {
+      if (!TOPIC_NAME.test(topic)) throw new D4Error('D4_BAD_TOPIC', `"${topic}" cannot be the name of a topic`);
+      const { root, policy, log, minimumSequence, segmentBytes } = this.#options;
+      const folder = join(root, topic);
+      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(dirname(folder));
+      const opened = await FileTopicLog.open({
+        folder,
+        topic,
+        policy,
+        log,
+        segmentBytes: segmentBytes ?? SEGMENT_BYTES,
+        segmentMs: SEGMENT_MS,
+        minimumSequence: minimumSequence?.(topic) ?? 1,
+      });
+      this.#open.set(topic, opened);
+      return opened;
+    } catch (error) {
+      this.#opening.delete(topic);
+      throw error;
+    }
+  }
+}
+
+async function existingTopics(root: string): Promise<Topic[]> {
+  const topics: Topic[] = [];
+  for (const entry of await readdir(root, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    if (entry.name !== 'files') {
+      topics.push(entry.name);
+      continue;
+    }
+    for (const inner of await readdir(join(root, 'files'), { withFileTypes: true })) {
+      if (inner.isDirectory()) topics.push(`files/${inner.name}`);
+    }
+  }
+  return topics.filter((topic) => TOPIC_NAME.test(topic));
+}

@@ -1,0 +1,249 @@
+import type { Format } from '../formats/port.ts';
+import { ENTRY_FLAG, ENTRY_KIND, type Entry, type Position, type TopicLog } from '../journal/port.ts';
+
+/** About how much is read from the journal at a time, in bytes; two such blocks are held while items are taken. */
+const BLOCK_BYTES = 256 * 1024;
+const FRAGMENT = ENTRY_FLAG.first | ENTRY_FLAG.middle | ENTRY_FLAG.last;
+
+/** An entry in memory, and the ordinal of its first item. */
+interface Loaded {
+  readonly entry: Entry;
+  readonly ordinal: number;
+}
+
+/**
+ * Takes the items of a topic one after another, from a position on. Taking is synchronous as far as blocks are in
+ * memory; `load` brings the next one.
+ */
+export class ItemReader {
+  readonly #topic: TopicLog;
+  readonly #format: Format;
+  /** Items of the topic before the next one to take. */
+  #ordinal: number;
+  /** The next item's place; undefined after a jump to an ordinal, until the next load. */
+  #position: Position | undefined;
+  /** The entry after the last one that was loaded. */
+  #loadFrom = 0;
+  #loadOrdinal = 0;
+  #block: readonly Loaded[] = [];
+  #blockAt = 0;
+  /** In the current entry: byte position, and items taken. */
+  #at = 0;
+  #record = 0;
+  /** The fragments so far of a record that is larger than an entry may be. */
+  #fragments: Buffer[] = [];
+  #ahead: readonly Loaded[] | undefined;
+  #loading: Promise<void> | undefined;
+  #lost = 0;
+
+  constructor(topic: TopicLog, format: Format, start: { ordinal: number; position?: Position }) {
+    this.#topic = topic;
+    this.#format = format;
+    this.#ordinal = start.ordinal;
+    this.#position = start.position;
+  }
+
+  /** Items of the topic before the next one. */
+  get ordinal(): number {
+    return this.#ordinal;
+  }
+
+  /** Items that could not be read because the journal was damaged, since the last call. */
+  takeLost(): number {
+    const lost = this.#lost;
+    this.#lost = 0;
+    return lost;
+  }
+
+  /** Whether items are committed that have not been taken. */
+  get behind(): boolean {
+    return this.#ordinal < this.#topic.endOrdinal;
+  }
+
+  /** Where the next item is, if that is known: not between a jump to an ordinal and the next load. */
+  get knownPosition(): Position | undefined {
+    return this.#position;
+  }
+
+  /** Where the next item is. */
+  async position(): Promise<Position> {
+    if (this.#position !== undefined) return this.#position;
+    const found = await this.#topic.positionOf(this.#ordinal);
+    // Another call may have found it first, and items may have been taken since.
+    this.#position ??= found;
+    return this.#position;
+  }
+
+  /** Drops what is in memory; it is read again when needed. */
+  release(): void {
+    this.#block = [];
+    this.#blockAt = 0;
+    this.#ahead = undefined;
+    this.#loadFrom = 0;
+    this.#fragments = [];
+  }
+
+  /** Takes up to `count` items from memory and adds them to `out`. */
+  take(count: number, out: Buffer[]): void {
+    let wanted = count;
+    while (wanted > 0) {
+      const loaded = this.#block[this.#blockAt];
+      if (loaded === undefined) {
+        if (!this.#swap()) return;
+        continue;
+      }
+      wanted -= this.#takeFrom(loaded, wanted, out);
+    }
+  }
+
+  /** Brings the next block into memory. @returns false where nothing more is committed */
+  async load(): Promise<boolean> {
+    if (this.#block[this.#blockAt] !== undefined) return true;
+    this.#loading ??= this.#loadAhead();
+    await this.#loading;
+    return this.#swap();
+  }
+
+  #takeFrom(loaded: Loaded, wanted: number, out: Buffer[]): number {
+    const { entry } = loaded;
+    if (this.#at === 0) this.#enter(loaded);
+    if (entry.kind !== ENTRY_KIND.data || entry.records === 0 || (entry.flags & FRAGMENT) !== 0) {
+      return this.#takeSpecial(entry, out);
+    }
+    const { bytes } = entry;
+    const format = this.#format;
+    let at = this.#at;
+    let taken = 0;
+    while (taken < wanted && at < bytes.length) {
+      const end = format.recordEnd(bytes, at);
+      const itemEnd = format.itemEnd(bytes, at, end);
+      if (itemEnd > at) {
+        out.push(bytes.subarray(at, itemEnd));
+        taken += 1;
+      }
+      at = end;
+    }
+    this.#at = at;
+    this.#record += taken;
+    this.#ordinal += taken;
+    if (this.#record >= entry.records || at >= bytes.length) this.#leave(entry);
+    else this.#position = { sequence: entry.sequence, record: this.#record };
+    return taken;
+  }
+
+  /** Entries without items, and fragments. */
+  #takeSpecial(entry: Entry, out: Buffer[]): number {
+    if (entry.kind !== ENTRY_KIND.data || (entry.flags & FRAGMENT) === 0) {
+      this.#leave(entry);
+      return 0;
+    }
+    if ((entry.flags & ENTRY_FLAG.first) !== 0) this.#fragments = [];
+    this.#fragments.push(entry.bytes);
+    if ((entry.flags & ENTRY_FLAG.last) === 0) {
+      this.#next();
+      return 0;
+    }
+    const whole = Buffer.concat(this.#fragments);
+    this.#fragments = [];
+    const item = whole.subarray(0, this.#format.itemEnd(whole, 0, whole.length));
+    this.#ordinal += entry.records;
+    this.#leave(entry);
+    if (entry.records === 0) return 0;
+    out.push(item);
+    return 1;
+  }
+
+  /** On the first byte of an entry: items before it that were never seen are lost. */
+  #enter(loaded: Loaded): void {
+    const { entry, ordinal } = loaded;
+    const position = this.#position;
+    this.#record = 0;
+    if (ordinal > this.#ordinal) {
+      this.#lost += ordinal - this.#ordinal;
+      this.#ordinal = ordinal;
+    }
+    if (position?.sequence !== entry.sequence || position.record === 0) return;
+    this.#skip(entry, position.record);
+  }
+
+  /** Goes behind the items of an entry that were taken earlier. */
+  #skip(entry: Entry, records: number): void {
+    while (this.#record < records && this.#at < entry.bytes.length) {
+      const end = this.#format.recordEnd(entry.bytes, this.#at);
+      if (this.#format.itemEnd(entry.bytes, this.#at, end) > this.#at) this.#record += 1;
+      this.#at = end;
+    }
+  }
+
+  #leave(entry: Entry): void {
+    this.#position = { sequence: entry.sequence + 1, record: 0 };
+    this.#next();
+  }
+
+  #next(): void {
+    this.#blockAt += 1;
+    this.#at = 0;
+    this.#record = 0;
+  }
+
+  /** Goes over to the block that was read ahead, and reads on behind it. */
+  #swap(): boolean {
+    if (this.#ahead === undefined) return false;
+    this.#block = this.#ahead;
+    this.#blockAt = 0;
+    this.#at = 0;
+    this.#ahead = undefined;
+    if (this.#loadFrom < this.#topic.endSequence) this.#loading ??= this.#loadAhead();
+    return this.#block.length > 0;
+  }
+
+  async #loadAhead(): Promise<void> {
+    try {
+      if (this.#loadFrom === 0) await this.#findStart();
+      const start = this.#loadFrom;
+      const endSequence = this.#topic.endSequence;
+      if (start >= endSequence) {
+        this.#catchUp();
+        return;
+      }
+      const entries = await this.#topic.read(start, BLOCK_BYTES);
+      if (start !== this.#loadFrom) return;
+      const block: Loaded[] = [];
+      for (const entry of entries) {
+        if (entry.sequence !== this.#loadFrom) {
+          this.#loadOrdinal = await this.#topic.ordinalOf({ sequence: entry.sequence, record: 0 });
+        }
+        block.push({ entry, ordinal: this.#loadOrdinal });
+        this.#loadFrom = entry.sequence + 1;
+        this.#loadOrdinal += entry.records;
+      }
+      if (block.length > 0) this.#ahead = block;
+      else this.#loadFrom = endSequence;
+    } finally {
+      this.#loading = undefined;
+    }
+  }
+
+  /** From the position, or for a record in fragments from the first of them. */
+  async #findStart(): Promise<void> {
+    const position = await this.position();
+    let from = position.sequence;
+    for (;;) {
+      const [entry] = await this.#topic.read(from, 1);
+      const inside = entry !== undefined && entry.sequence === from && (entry.flags & FRAGMENT) !== 0;
+      if (!inside || (entry.flags & ENTRY_FLAG.first) !== 0 || from <= this.#topic.firstSequence) break;
+      from -= 1;
+    }
+    this.#loadFrom = from;
+    this.#loadOrdinal = this.#ordinal - position.record;
+  }
+
+  /** All entries have been seen: what should still be there is lost. */
+  #catchUp(): void {
+    if (this.#block[this.#blockAt] !== undefined || this.#ahead !== undefined) return;
+    if (this.#loadFrom !== this.#topic.endSequence || this.#ordinal >= this.#topic.endOrdinal) return;
+    this.#lost += this.#topic.endOrdinal - this.#ordinal;
+    this.#ordinal = this.#topic.endOrdinal;
+    this.#position = { sequence: this.#topic.endSequence, record: 0 };
+  }
+}
