@@ -1,6 +1,10 @@
+import { D4Error } from './errors.ts';
 import { FrameHeader, HEADER_BYTES } from './header.ts';
 
-/** What a `FrameDecoder` reports to. Both calls happen inside `push`, in stream order. */
+/**
+ * What a `FrameDecoder` reports to. Both calls happen inside `push`, in stream order. Where one throws, the decoder
+ * stops, and `push` throws the same.
+ */
 export interface FrameSink {
   /**
    * A header is complete; nothing of its payload has been buffered yet.
@@ -15,8 +19,6 @@ export interface FrameSink {
   frame(header: FrameHeader, payload: Buffer): boolean;
 }
 
-const EMPTY = Buffer.alloc(0);
-
 /**
  * The incremental decoder: any split of the byte stream gives the same calls. Frames that lie whole in a chunk are
  * handed out without a copy; one that straddles chunks is gathered in a buffer of its own size, so never more than one
@@ -24,18 +26,20 @@ const EMPTY = Buffer.alloc(0);
  */
 export class FrameDecoder {
   readonly #sink: FrameSink;
-  readonly #view: FrameHeader = new FrameHeader(EMPTY);
+  /** A header that straddles chunks, or whose payload does. */
   readonly #header: Buffer = Buffer.allocUnsafeSlow(HEADER_BYTES);
+  readonly #view: FrameHeader = new FrameHeader(this.#header);
   #headerFilled = 0;
   #payload: Buffer | undefined;
   #payloadFilled = 0;
   #stopped = false;
+  #pushing = false;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
   }
 
-  /** Whether the sink stopped the decoder; it then ignores what is pushed. */
+  /** Whether the sink stopped the decoder; it then ignores what is pushed, and has nothing pending. */
   get stopped(): boolean {
     return this.#stopped;
   }
@@ -51,13 +55,34 @@ export class FrameDecoder {
     return this.#headerFilled === 0 ? 'between' : 'header';
   }
 
-  /** Takes the next bytes of the stream. */
+  /**
+   * Takes the next bytes of the stream.
+   * @throws {D4Error} D4_DECODER_BUSY where the sink calls it
+   */
   push(chunk: Buffer): void {
+    if (this.#pushing) {
+      throw new D4Error('D4_DECODER_BUSY', 'a frame sink pushed into its own decoder: push when the call has returned');
+    }
+    this.#pushing = true;
+    try {
+      this.#take(chunk);
+    } catch (error) {
+      this.#stop();
+      throw error;
+    } finally {
+      this.#pushing = false;
+      // An idle connection must not keep its last chunk alive.
+      this.#view.bytes = this.#header;
+      this.#view.at = 0;
+    }
+  }
+
+  #take(chunk: Buffer): void {
     const end = chunk.length;
     let at = 0;
     while (!this.#stopped) {
       if (this.#payload !== undefined) {
-        at = this.#gather(chunk, at, this.#payload);
+        at = this.#gatherPayload(chunk, at, this.#payload);
         if (this.#payload !== undefined) return;
       } else if (this.#headerFilled > 0 || end - at < HEADER_BYTES) {
         if (at === end) return;
@@ -87,6 +112,7 @@ export class FrameDecoder {
     return start;
   }
 
+  /** Bytes of a header that straddles chunks, and its payload where that lies whole in the last of them. */
   #gatherHeader(chunk: Buffer, at: number): number {
     const taken = Math.min(HEADER_BYTES - this.#headerFilled, chunk.length - at);
     chunk.copy(this.#header, this.#headerFilled, at, at + taken);
@@ -109,7 +135,8 @@ export class FrameDecoder {
     return start;
   }
 
-  #gather(chunk: Buffer, at: number, payload: Buffer): number {
+  /** Bytes of a payload that straddles chunks. */
+  #gatherPayload(chunk: Buffer, at: number, payload: Buffer): number {
     const taken = Math.min(payload.length - this.#payloadFilled, chunk.length - at);
     chunk.copy(payload, this.#payloadFilled, at, at + taken);
     this.#payloadFilled += taken;
@@ -124,8 +151,6 @@ export class FrameDecoder {
 
   #stop(): number {
     this.#stopped = true;
-    this.#payload = undefined;
-    this.#headerFilled = 0;
     return 0;
   }
 }

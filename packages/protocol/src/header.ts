@@ -7,12 +7,12 @@ export const PROTOCOL_VERSION = 1;
 /** The largest payload the reference server accepts, in bytes; the format itself has no limit below 2^32. */
 export const DEFAULT_MAX_PAYLOAD_BYTES = 1_000_000;
 
-export const OFFSET_VERSION = 0;
-export const OFFSET_TYPE = 1;
-export const OFFSET_UUID = 2;
-export const OFFSET_TIMESTAMP = 18;
+const OFFSET_VERSION = 0;
+const OFFSET_TYPE = 1;
+const OFFSET_UUID = 2;
+const OFFSET_TIMESTAMP = 18;
 export const OFFSET_HMAC = 26;
-export const OFFSET_SIZE = 58;
+const OFFSET_SIZE = 58;
 export const HMAC_BYTES = 32;
 
 /**

@@ -1,6 +1,7 @@
 /**
  * Why a server refuses a connection or a frame. The codes are stable: logs, counters, the HTTP interface and the
- * refusals of acknowledged streams use them. The order is that of admission.
+ * refusals of acknowledged streams use them. The order is that of admission. After any of them the stream cannot go on:
+ * nothing of what follows in it is taken, and the connection is closed.
  */
 export const REFUSALS = {
   'blocked-address': 'the address is blocked',

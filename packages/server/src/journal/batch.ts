@@ -35,6 +35,8 @@ export interface BatchStart {
   readonly sequence: number;
   readonly time: number;
   readonly salt: number;
+  /** Where in the file its first byte goes. */
+  readonly position: number;
   /** Stream numbers in the segment so far, by stream id; new ones count up from `nextStream`. */
   readonly numbers: ReadonlyMap<string, number>;
   readonly nextStream: number;
@@ -73,7 +75,7 @@ export function layOut(batch: readonly PendingAppend[], start: BatchStart, slab:
   let at = 0;
 
   const place = (header: EntryHeader, definition: StreamDefinition | undefined): void => {
-    sealEntry(target, at, header, start.salt);
+    sealEntry(target, at, header, { salt: start.salt, position: start.position + at });
     entries.push({ header, at, definition });
     at += ENTRY_HEADER_BYTES + header.length;
     sequence += 1;

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { D4Error } from '@d4ts/protocol';
-import type { EntryKind } from './port.ts';
+import { ENTRY_KIND, type EntryKind } from './port.ts';
 
 /** Version of the segment format; a newer one is refused. */
 export const SEGMENT_VERSION = 1;
@@ -11,16 +11,19 @@ export const ENTRY_HEADER_BYTES = 48;
  * (docs/journal.md, rule 6).
  */
 export const MAX_ENTRY_BYTES = 256 * 1024;
-/** A body can be larger only for a `define`, whose meta header and preamble are bounded by the session. */
-const MAX_BODY_BYTES = 2 * 1024 * 1024;
+/** The largest body of a `define` entry, which holds a meta header and a preamble, in bytes. */
+export const MAX_DEFINE_BYTES = 2 * 1024 * 1024;
+/** Bytes of a segment before its first entry: its header, twice, because without it no entry can be checked. */
+export const SEGMENT_HEADER_BYTES = 8192;
 
 const SEGMENT_MAGIC = Buffer.from('D4SEGMNT', 'latin1');
+const SEGMENT_COPY_BYTES = SEGMENT_HEADER_BYTES / 2;
 const SEGMENT_FIXED_BYTES = 40;
 /** "D4E" and a byte that is in no text. */
 const ENTRY_MAGIC = 0x9e_45_34_44;
 const ENTRY_MAGIC_BYTES = Buffer.from([0x44, 0x34, 0x45, 0x9e]);
-const FIRST_KIND = 1;
-const LAST_KIND = 6;
+const FIRST_KIND = ENTRY_KIND.define;
+const LAST_KIND = ENTRY_KIND.file;
 
 const AT_CRC = 4;
 const AT_LENGTH = 8;
@@ -39,8 +42,8 @@ export interface SegmentHeader {
   /** ms since 1970 */
   readonly createdAt: number;
   /**
-   * Where the CRC of each entry starts from. Random and never told to anybody, so that a sensor cannot send bytes that
-   * recovery would take for an entry.
+   * Where the CRC of each entry starts from, its place in the file added. Random and never told to anybody, so that a
+   * sensor cannot send bytes that recovery would take for an entry; not even a copy of this very file.
    */
   readonly salt: number;
 }
@@ -67,10 +70,11 @@ function readU64(source: Buffer, at: number): number {
   return source.readUInt32LE(at) + source.readUInt32LE(at + 4) * 0x1_0000_0000;
 }
 
-/** The first bytes of a segment: magic, version, sizes, first sequence, time, salt, topic, CRC-32 of all that. */
+/** The first bytes of a segment, two copies of: magic, version, sizes, first sequence, time, salt, topic, CRC-32. */
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   const topic = Buffer.from(header.topic, 'utf8');
-  const bytes = Buffer.alloc(SEGMENT_FIXED_BYTES + topic.length + 4);
+  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
+  const length = SEGMENT_FIXED_BYTES + topic.length;
   SEGMENT_MAGIC.copy(bytes);
   bytes.writeUInt16LE(SEGMENT_VERSION, 8);
   bytes.writeUInt16LE(topic.length, 10);
@@ -78,20 +82,25 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   writeU64(bytes, header.createdAt, 24);
   bytes.writeUInt32LE(header.salt, 32);
   topic.copy(bytes, SEGMENT_FIXED_BYTES);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, bytes.length - 4)), bytes.length - 4);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, length)), length);
+  bytes.copy(bytes, SEGMENT_COPY_BYTES, 0, length + 4);
   return bytes;
 }
 
 /**
- * Reads a segment's header.
- * @returns the header and its length in bytes; undefined where it is damaged
+ * Reads a segment's header, from the second copy where the first one is damaged.
+ * @param bytes the first `SEGMENT_HEADER_BYTES` of the file
+ * @returns undefined where both copies are damaged
  * @throws {D4Error} D4_JOURNAL_VERSION where a newer program wrote it
  */
-export function decodeSegmentHeader(bytes: Buffer): { header: SegmentHeader; length: number } | undefined {
+export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | undefined {
+  return decodeHeaderCopy(bytes) ?? decodeHeaderCopy(bytes.subarray(SEGMENT_COPY_BYTES));
+}
+
+function decodeHeaderCopy(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < SEGMENT_FIXED_BYTES + 4 || !bytes.subarray(0, 8).equals(SEGMENT_MAGIC)) return undefined;
-  const length = SEGMENT_FIXED_BYTES + bytes.readUInt16LE(10) + 4;
-  if (bytes.length < length || crc32(bytes.subarray(0, length - 4)) !== bytes.readUInt32LE(length - 4))
-    return undefined;
+  const length = SEGMENT_FIXED_BYTES + bytes.readUInt16LE(10);
+  if (bytes.length < length + 4 || crc32(bytes.subarray(0, length)) !== bytes.readUInt32LE(length)) return undefined;
   const version = bytes.readUInt16LE(8);
   if (version > SEGMENT_VERSION) {
     throw new D4Error(
@@ -99,13 +108,23 @@ export function decodeSegmentHeader(bytes: Buffer): { header: SegmentHeader; len
       `the journal was written in format ${version}, this program knows ${SEGMENT_VERSION}: use a newer d4`,
     );
   }
-  const topic = bytes.toString('utf8', SEGMENT_FIXED_BYTES, length - 4);
+  const topic = bytes.toString('utf8', SEGMENT_FIXED_BYTES, length);
   const salt = bytes.readUInt32LE(32);
-  return { header: { topic, firstSequence: readU64(bytes, 16), createdAt: readU64(bytes, 24), salt }, length };
+  return { topic, firstSequence: readU64(bytes, 16), createdAt: readU64(bytes, 24), salt };
+}
+
+/** An entry's place: its segment's salt, and its byte position in the file. Its CRC depends on both. */
+export interface EntryPlace {
+  readonly salt: number;
+  readonly position: number;
+}
+
+function crcOf(bytes: Buffer, place: EntryPlace): number {
+  return crc32(bytes, (place.salt + place.position) >>> 0);
 }
 
 /** Writes an entry's header before its body, which must already stand at `at + ENTRY_HEADER_BYTES`, and its CRC. */
-export function sealEntry(target: Buffer, at: number, header: EntryHeader, salt: number): void {
+export function sealEntry(target: Buffer, at: number, header: EntryHeader, place: EntryPlace): void {
   target.writeUInt32LE(ENTRY_MAGIC, at);
   target.writeUInt32LE(header.length, at + AT_LENGTH);
   target[at + AT_KIND] = header.kind;
@@ -118,7 +137,7 @@ export function sealEntry(target: Buffer, at: number, header: EntryHeader, salt:
   writeU64(target, header.offset, at + AT_OFFSET);
   writeU64(target, header.time, at + AT_TIME);
   const end = at + ENTRY_HEADER_BYTES + header.length;
-  target.writeUInt32LE(crc32(target.subarray(at + AT_LENGTH, end), salt), at + AT_CRC);
+  target.writeUInt32LE(crcOf(target.subarray(at + AT_LENGTH, end), place), at + AT_CRC);
 }
 
 /** How much of an entry lies at a place: a whole valid one, too few bytes to tell, or none. */
@@ -128,7 +147,7 @@ export type EntryCheck = { readonly found: EntryHeader } | 'incomplete' | 'inval
  * Checks the entry at `at`; only bytes below `end` count.
  * @returns 'incomplete' where the header looks right but the bytes end before the entry does
  */
-export function checkEntry(bytes: Buffer, at: number, end: number, salt: number): EntryCheck {
+export function checkEntry(bytes: Buffer, at: number, end: number, place: EntryPlace): EntryCheck {
   if (end - at < ENTRY_HEADER_BYTES) {
     const present = Math.min(4, Math.max(0, end - at));
     const fits = bytes.compare(ENTRY_MAGIC_BYTES, 0, present, at, at + present) === 0;
@@ -137,10 +156,11 @@ export function checkEntry(bytes: Buffer, at: number, end: number, salt: number)
   if (bytes.readUInt32LE(at) !== ENTRY_MAGIC) return 'invalid';
   const length = bytes.readUInt32LE(at + AT_LENGTH);
   const kind = bytes[at + AT_KIND] as number;
-  if (length > MAX_BODY_BYTES || kind < FIRST_KIND || kind > LAST_KIND) return 'invalid';
+  if (kind < FIRST_KIND || kind > LAST_KIND) return 'invalid';
+  if (length > (kind === ENTRY_KIND.define ? MAX_DEFINE_BYTES : MAX_ENTRY_BYTES)) return 'invalid';
   const last = at + ENTRY_HEADER_BYTES + length;
   if (last > end) return 'incomplete';
-  if (crc32(bytes.subarray(at + AT_LENGTH, last), salt) !== bytes.readUInt32LE(at + AT_CRC)) return 'invalid';
+  if (crcOf(bytes.subarray(at + AT_LENGTH, last), place) !== bytes.readUInt32LE(at + AT_CRC)) return 'invalid';
   return {
     found: {
       length,
@@ -166,4 +186,4 @@ export function nextMagic(bytes: Buffer, at: number, end: number): number {
 }
 
 /** The most bytes that `checkEntry` may need to decide. */
-export const MAX_ENTRY_SPAN = ENTRY_HEADER_BYTES + MAX_BODY_BYTES;
+export const MAX_ENTRY_SPAN = ENTRY_HEADER_BYTES + MAX_DEFINE_BYTES;

@@ -1,5 +1,5 @@
 import { mkdir, readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { D4Error } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Journal, Topic } from './port.ts';
@@ -17,7 +17,10 @@ export interface FileJournalOptions {
   readonly root: string;
   readonly policy: SyncPolicy;
   readonly log: Logger;
-  /** For a topic, a sequence above all that cursors have recorded (rule 12); 1 where there is none. */
+  /**
+   * For a topic, the lowest sequence that a new entry may have: one above every entry that a cursor has passed or is
+   * inside of (rule 12), 1 where there is none. A cursor that waits for entry n has passed n - 1.
+   */
   readonly minimumSequence?: (topic: Topic) => number;
   /** For tests. */
   readonly segmentBytes?: number;
@@ -29,7 +32,7 @@ export interface FileJournalOptions {
  */
 export async function openFileJournal(options: FileJournalOptions): Promise<Journal> {
   const journal = new FileJournal(options);
-  await mkdir(options.root, { recursive: true, mode: 0o700 });
+  await makeFolder(options.root);
   for (const topic of await existingTopics(options.root)) await journal.open(topic);
   return journal;
 }
@@ -59,9 +62,10 @@ class FileJournal implements Journal {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#opening.values());
-    for (const topic of this.#open.values()) await topic.close();
+    const closed = await Promise.allSettled([...this.#open.values()].map((topic) => topic.close()));
     this.#open.clear();
     this.#opening.clear();
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
   async #openTopic(topic: Topic): Promise<FileTopicLog> {
@@ -69,7 +73,7 @@ class FileJournal implements Journal {
       if (!TOPIC_NAME.test(topic)) throw new D4Error('D4_BAD_TOPIC', `"${topic}" cannot be the name of a topic`);
       const { root, policy, log, minimumSequence, segmentBytes } = this.#options;
       const folder = join(root, topic);
-      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(dirname(folder));
+      await makeFolder(folder);
       const opened = await FileTopicLog.open({
         folder,
         topic,
@@ -88,6 +92,14 @@ class FileJournal implements Journal {
   }
 }
 
+/** Makes a folder and those above it, durably (rule 11). */
+async function makeFolder(folder: string): Promise<void> {
+  const whole = resolve(folder);
+  const first = await mkdir(whole, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = whole; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
 async function existingTopics(root: string): Promise<Topic[]> {
   const topics: Topic[] = [];
   for (const entry of await readdir(root, { withFileTypes: true })) {
@@ -96,8 +108,10 @@ async function existingTopics(root: string): Promise<Topic[]> {
       topics.push(entry.name);
       continue;
     }
+    // A meta type can be called "files" as well.
     for (const inner of await readdir(join(root, 'files'), { withFileTypes: true })) {
       if (inner.isDirectory()) topics.push(`files/${inner.name}`);
+      else if (inner.name.endsWith('.seg') && !topics.includes('files')) topics.push('files');
     }
   }
   return topics.filter((topic) => TOPIC_NAME.test(topic));

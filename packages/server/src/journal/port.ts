@@ -77,9 +77,9 @@ export interface TopicStats {
   readonly segments: number;
   /** Bytes on disk. */
   readonly bytes: number;
-  /** Items held, and items ever committed in what is held. */
+  /** Items held. */
   readonly records: number;
-  /** Gaps that recovery found, and the bytes they set aside. */
+  /** Gaps that recovery found, in all, and the bytes that are set aside for them. */
   readonly gaps: number;
   readonly gapBytes: number;
 }
@@ -99,7 +99,9 @@ export interface TopicLog {
   /**
    * Appends drafts of one stream, all or nothing; resolved when committed under the policy.
    * @param expectedOffset the stream's length so far, in bytes
-   * @throws {D4Error} D4_JOURNAL_OFFSET, D4_JOURNAL_FAILED
+   * @throws {D4Error} D4_JOURNAL_OFFSET where the stream has another length, or an append in flight;
+   *   D4_JOURNAL_FAILED where it could not be written, or the journal is closed; D4_JOURNAL_ENTRY where an entry, the
+   *   meta header or the preamble is too long
    */
   append(stream: StreamDefinition, expectedOffset: number, drafts: readonly EntryDraft[]): Promise<void>;
   /**
@@ -109,10 +111,14 @@ export interface TopicLog {
   read(sequence: number, maxBytes: number): Promise<Entry[]>;
   /**
    * Items committed so far, counted from an origin that stays the same while the journal is open. The ordinals of
-   * items are the queues' arithmetic: a length is a difference of two.
+   * items are the queues' arithmetic: a length is a difference of two. Items that are damaged while the journal is open
+   * stay counted, until it is opened again: whoever has read up to `endSequence` is at `endOrdinal`, whatever it took.
    */
   readonly endOrdinal: number;
-  /** How many items lie before a position; a place that is no longer held counts as the first one that is. */
+  /**
+   * How many items lie before a position; a place that is no longer held counts as the first one that is, a record
+   * number beyond its entry's items as the end of that entry.
+   */
   ordinalOf(position: Position): Promise<number>;
   /** The position of the item with this ordinal; the end where there is none. */
   positionOf(ordinal: number): Promise<Position>;

@@ -1,10 +1,11 @@
 import { crc32 } from 'node:zlib';
 import type { SensorId } from '@d4ts/protocol';
-import { ENTRY_HEADER_BYTES, type EntryHeader } from './entry-format.ts';
+import type { EntryHeader } from './entry-format.ts';
 import { ENTRY_KIND, type StreamDefinition } from './port.ts';
 
 const INDEX_MAGIC = Buffer.from('D4INDEX1', 'latin1');
-const PREFIX_BYTES = 20;
+/** Magic, CRC-32 and length of the summary, CRC-32 and length of the rest. */
+const PREFIX_BYTES = 24;
 /** A mark at least every so many bytes of the segment: that is how far a search by sequence or item has to read. */
 const MARK_BYTES = 64 * 1024;
 
@@ -33,12 +34,6 @@ export interface StreamIndex {
   positions: number[];
 }
 
-/** Bytes `[from, to)` of a segment that hold no valid entry. */
-export interface Damage {
-  readonly from: number;
-  readonly to: number;
-}
-
 /** A stream that had not ended when a segment was sealed: the stream table (rule 13). */
 export interface OpenStream {
   readonly definition: StreamDefinition;
@@ -56,7 +51,6 @@ export class SegmentIndex {
   lastTime = 0;
   readonly streams: Map<number, StreamIndex> = new Map();
   readonly marks: Mark[] = [];
-  readonly damage: Damage[] = [];
   #lastMarkPosition = Number.NEGATIVE_INFINITY;
 
   constructor(firstSequence: number) {
@@ -128,6 +122,9 @@ function lastWhere(marks: readonly Mark[], holds: (mark: Mark) => boolean): Mark
   return low === 0 ? undefined : marks[low - 1];
 }
 
+/** The sensor of what belongs to none: the server's own entries, and those whose `define` is lost. */
+export const NO_SENSOR = '00000000-0000-0000-0000-000000000000' as SensorId;
+
 /** A stream's definition as it stands in a `define` entry and in an index. */
 export interface DefinitionText {
   readonly id: string;
@@ -148,7 +145,11 @@ export function definitionFrom(text: DefinitionText): StreamDefinition {
   return { ...text, sensor: text.sensor as SensorId, preamble: Buffer.from(text.preamble, 'base64') };
 }
 
-interface IndexText {
+/** The totals of a sealed segment, at the front of its index file: all that must be known of it at a start. */
+export interface SegmentSummary {
+  /** The segment's salt, so that the index of another segment is not taken for its own. */
+  readonly salt: number;
+  /** Length of the segment up to the end of its last entry. */
   readonly segmentBytes: number;
   readonly firstSequence: number;
   readonly endSequence: number;
@@ -156,8 +157,10 @@ interface IndexText {
   readonly entries: number;
   readonly firstTime: number;
   readonly lastTime: number;
+}
+
+interface IndexText {
   readonly marks: readonly (readonly [number, number, number, number])[];
-  readonly damage: readonly Damage[];
   readonly streams: readonly {
     readonly number: number;
     readonly definition: DefinitionText;
@@ -174,78 +177,100 @@ interface IndexText {
 
 /** What an index file holds. */
 export interface SavedIndex {
+  readonly summary: SegmentSummary;
   readonly index: SegmentIndex;
-  /** Length of the segment file that it describes. */
-  readonly segmentBytes: number;
   /** All streams of the topic that were open at the seal. */
   readonly open: readonly OpenStream[];
 }
 
-/** An index file: magic, CRC-32, lengths, JSON, then the streams' positions as u32. */
-export function encodeIndex(saved: SavedIndex): Buffer {
-  const { index } = saved;
+/** Enough of an index file to hold its summary, in bytes. */
+export const SUMMARY_READ_BYTES = 4096;
+
+/**
+ * An index file: the summary as JSON, then the rest: the length of its JSON, JSON, and the streams'
+ * positions as u32.
+ * @param segment salt and length of the segment
+ */
+export function encodeIndex(
+  index: SegmentIndex,
+  segment: { salt: number; segmentBytes: number },
+  open: readonly OpenStream[],
+): Buffer {
+  const { salt, segmentBytes } = segment;
+  const { firstSequence, endSequence, records, entries, firstTime, lastTime } = index;
+  const summary: SegmentSummary = {
+    salt,
+    segmentBytes,
+    firstSequence,
+    endSequence,
+    records,
+    entries,
+    firstTime,
+    lastTime,
+  };
   const streams = [...index.streams];
   const text: IndexText = {
-    segmentBytes: saved.segmentBytes,
-    firstSequence: index.firstSequence,
-    endSequence: index.endSequence,
-    records: index.records,
-    entries: index.entries,
-    firstTime: index.firstTime,
-    lastTime: index.lastTime,
     marks: index.marks.map((mark) => [mark.sequence, mark.position, mark.recordsBefore, mark.time]),
-    damage: index.damage,
     streams: streams.map(([number, stream]) => ({
       ...stream,
       number,
       definition: definitionText(stream.definition),
       positions: stream.positions.length,
     })),
-    open: saved.open.map((stream) => ({ definition: definitionText(stream.definition), offset: stream.offset })),
+    open: open.map((stream) => ({ definition: definitionText(stream.definition), offset: stream.offset })),
   };
+  const front = Buffer.from(JSON.stringify(summary));
   const json = Buffer.from(JSON.stringify(text));
-  const count = streams.reduce((sum, [, stream]) => sum + stream.positions.length, 0);
-  const bytes = Buffer.allocUnsafe(PREFIX_BYTES + json.length + count * 4);
-  INDEX_MAGIC.copy(bytes);
-  bytes.writeUInt32LE(json.length, 12);
-  bytes.writeUInt32LE(count, 16);
-  json.copy(bytes, PREFIX_BYTES);
-  let at = PREFIX_BYTES + json.length;
-  for (const [, stream] of streams) {
-    for (const position of stream.positions) at = bytes.writeUInt32LE(position, at);
-  }
-  bytes.writeUInt32LE(crc32(bytes.subarray(12)), 8);
-  return bytes;
+  const positions = Uint32Array.from(streams.flatMap(([, stream]) => stream.positions));
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  const jsonBytes = Buffer.alloc(4);
+  jsonBytes.writeUInt32LE(json.length);
+  const rest = Buffer.concat([jsonBytes, json, Buffer.from(positions.buffer)]);
+  INDEX_MAGIC.copy(prefix);
+  prefix.writeUInt32LE(crc32(front), 8);
+  prefix.writeUInt32LE(front.length, 12);
+  prefix.writeUInt32LE(crc32(rest), 16);
+  prefix.writeUInt32LE(rest.length, 20);
+  return Buffer.concat([prefix, front, rest]);
+}
+
+/**
+ * Reads the summary at the front of an index file.
+ * @param bytes the first `SUMMARY_READ_BYTES` of the file, or all of it
+ * @returns undefined where it is damaged
+ */
+export function decodeSummary(bytes: Buffer): SegmentSummary | undefined {
+  if (bytes.length < PREFIX_BYTES || !bytes.subarray(0, 8).equals(INDEX_MAGIC)) return undefined;
+  const front = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bytes.readUInt32LE(12));
+  if (crc32(front) !== bytes.readUInt32LE(8)) return undefined;
+  return JSON.parse(front.toString('utf8')) as SegmentSummary;
 }
 
 /** Reads an index file. @returns undefined where it is damaged: it can be rebuilt from the segment (rule 3) */
 export function decodeIndex(bytes: Buffer): SavedIndex | undefined {
-  if (bytes.length < PREFIX_BYTES || !bytes.subarray(0, 8).equals(INDEX_MAGIC)) return undefined;
-  if (crc32(bytes.subarray(12)) !== bytes.readUInt32LE(8)) return undefined;
-  const jsonEnd = PREFIX_BYTES + bytes.readUInt32LE(12);
-  const text = JSON.parse(bytes.toString('utf8', PREFIX_BYTES, jsonEnd)) as IndexText;
-  const index = new SegmentIndex(text.firstSequence);
-  index.endSequence = text.endSequence;
-  index.records = text.records;
-  index.entries = text.entries;
-  index.firstTime = text.firstTime;
-  index.lastTime = text.lastTime;
+  const summary = decodeSummary(bytes);
+  if (summary === undefined) return undefined;
+  const start = PREFIX_BYTES + bytes.readUInt32LE(12);
+  const rest = bytes.subarray(start, start + bytes.readUInt32LE(20));
+  if (rest.length < 4 || crc32(rest) !== bytes.readUInt32LE(16)) return undefined;
+  const jsonEnd = 4 + rest.readUInt32LE(0);
+  const text = JSON.parse(rest.toString('utf8', 4, jsonEnd)) as IndexText;
+  const index = new SegmentIndex(summary.firstSequence);
+  index.endSequence = summary.endSequence;
+  index.records = summary.records;
+  index.entries = summary.entries;
+  index.firstTime = summary.firstTime;
+  index.lastTime = summary.lastTime;
   for (const [sequence, position, recordsBefore, time] of text.marks) {
     index.marks.push({ sequence, position, recordsBefore, time });
   }
-  index.damage.push(...text.damage);
   let at = jsonEnd;
   for (const stream of text.streams) {
     const positions: number[] = [];
-    for (let i = 0; i < stream.positions; i++, at += 4) positions.push(bytes.readUInt32LE(at));
-    const { number, ...rest } = stream;
-    index.streams.set(number, { ...rest, definition: definitionFrom(stream.definition), positions });
+    for (let i = 0; i < stream.positions; i++, at += 4) positions.push(rest.readUInt32LE(at));
+    const { number, ...totals } = stream;
+    index.streams.set(number, { ...totals, definition: definitionFrom(stream.definition), positions });
   }
   const open = text.open.map((stream) => ({ definition: definitionFrom(stream.definition), offset: stream.offset }));
-  return { index, segmentBytes: text.segmentBytes, open };
-}
-
-/** Bytes of an entry in a file. */
-export function entrySpan(header: EntryHeader): number {
-  return ENTRY_HEADER_BYTES + header.length;
+  return { summary, index, open };
 }

@@ -1,5 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
-import type { SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import {
   checkEntry,
@@ -8,10 +6,11 @@ import {
   MAX_ENTRY_BYTES,
   MAX_ENTRY_SPAN,
   nextMagic,
+  SEGMENT_HEADER_BYTES,
 } from './entry-format.ts';
 import type { Entry, Position, StreamDefinition } from './port.ts';
-import type { Segment } from './segment.ts';
-import type { SegmentIndex } from './segment-index.ts';
+import { readFully, type Segment } from './segment.ts';
+import { NO_SENSOR, type SegmentIndex } from './segment-index.ts';
 
 /** How many places to go on reading are remembered: about one for each reader of a topic. */
 const MAX_RESUME_POINTS = 256;
@@ -19,6 +18,16 @@ const MAX_RESUME_POINTS = 256;
 const MAX_TOUCHED_SEGMENTS = 8;
 /** Enough for any entry of records. */
 const MIN_READ_BYTES = MAX_ENTRY_BYTES + 2 * ENTRY_HEADER_BYTES;
+
+/** Bytes of a segment, from `position` on. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly position: number;
+  /** Where reading stops: what was committed when it began. */
+  readonly end: number;
+  /** Nothing follows before `end`. */
+  readonly last: boolean;
+}
 
 /** Finds and reads entries in the segments of one topic. */
 export class SegmentReader {
@@ -29,6 +38,7 @@ export class SegmentReader {
   readonly #reported = new Set<string>();
   /** The least recently used first. */
   readonly #touched = new Set<Segment>();
+  #maxTouched = MAX_TOUCHED_SEGMENTS;
 
   constructor(topic: string, log: Logger) {
     this.#topic = topic;
@@ -41,37 +51,34 @@ export class SegmentReader {
     if (sequence >= endSequence) return [];
     const index = await this.#indexOf(segment);
     let position = this.#resume.get(resumeKey(segment, sequence));
-    position ??= index.markOfSequence(sequence)?.position ?? segment.headerBytes;
+    position ??= index.markOfSequence(sequence)?.position ?? SEGMENT_HEADER_BYTES;
     const entries: Entry[] = [];
+    let total = 0;
     let size = Math.max(maxBytes, MIN_READ_BYTES);
     while (entries.length === 0 && position < committedBytes) {
-      const bytes = await readAt(segment, position, Math.min(size, committedBytes - position));
-      if (bytes.length === 0) break;
-      const whole = position + bytes.length >= committedBytes;
-      const end = this.#entriesIn(bytes, segment, position, whole, (header, at) => {
-        if (header.sequence < sequence || header.sequence >= endSequence) return true;
-        entries.push(this.#entry(header, bytes.subarray(at, at + header.length), index));
-        return true;
+      const piece = await readPiece(segment, position, size, committedBytes);
+      const end = this.#entriesIn(piece, segment, (header, at) => {
+        if (header.sequence < sequence) return true;
+        entries.push(this.#entry(header, piece.bytes.subarray(at, at + header.length), index));
+        total += header.length + ENTRY_HEADER_BYTES;
+        return total < maxBytes;
       });
-      if (end === 0) size = MAX_ENTRY_SPAN;
-      position += end;
+      if (end === position) size = MAX_ENTRY_SPAN;
+      position = end;
     }
     const last = entries.at(-1);
-    if (last !== undefined) {
-      this.#resume.delete(resumeKey(segment, sequence));
-      this.#remember(resumeKey(segment, last.sequence + 1), position);
-    }
+    if (last !== undefined) this.#remember(resumeKey(segment, last.sequence + 1), position);
     return entries;
   }
 
-  /** Items of the segment in entries before `sequence`. */
-  async recordsBefore(segment: Segment, sequence: number): Promise<number> {
-    const index = await this.#indexOf(segment);
-    if (sequence >= segment.endSequence) return segment.records;
-    const mark = index.markOfSequence(sequence);
+  /** Items of the segment before a position; of a record number beyond its entry's items, the entry's items. */
+  async recordsBefore(segment: Segment, at: Position): Promise<number> {
+    if (at.sequence >= segment.endSequence) return segment.records;
+    const mark = (await this.#indexOf(segment)).markOfSequence(at.sequence);
     let records = mark?.recordsBefore ?? 0;
     await this.#walk(segment, mark?.position, (header) => {
-      if (header.sequence >= sequence) return false;
+      if (header.sequence === at.sequence) records += Math.min(at.record, header.records);
+      if (header.sequence >= at.sequence) return false;
       records += header.records;
       return true;
     });
@@ -80,6 +87,7 @@ export class SegmentReader {
 
   /** The position of an item by its number within the segment, which must hold that many. */
   async positionOfRecord(segment: Segment, record: number): Promise<Position> {
+    const { endSequence } = segment;
     const mark = (await this.#indexOf(segment)).markOfRecord(record);
     let before = mark?.recordsBefore ?? 0;
     let found: Position | undefined;
@@ -91,7 +99,7 @@ export class SegmentReader {
       before += header.records;
       return true;
     });
-    return found ?? { sequence: segment.endSequence, record: 0 };
+    return found ?? { sequence: endSequence, record: 0 };
   }
 
   /** The first sequence with a time at or after `time` (ms). */
@@ -105,41 +113,47 @@ export class SegmentReader {
     return found;
   }
 
+  /** Lets go of a segment's index and descriptor. */
+  async forget(segment: Segment): Promise<void> {
+    this.#touched.delete(segment);
+    await segment.forget();
+  }
+
+  /** Lets go of all; from now on each read opens and closes its file. */
+  async close(): Promise<void> {
+    this.#maxTouched = 0;
+    for (const segment of this.#touched) await this.forget(segment);
+  }
+
   /** Visits headers from a position on until `visit` returns false. */
   async #walk(segment: Segment, from: number | undefined, visit: (header: EntryHeader) => boolean): Promise<void> {
     const { committedBytes } = segment;
-    let position = from ?? segment.headerBytes;
+    let position = from ?? SEGMENT_HEADER_BYTES;
     let size = MIN_READ_BYTES;
     let going = true;
     while (going && position < committedBytes) {
-      const bytes = await readAt(segment, position, Math.min(size, committedBytes - position));
-      if (bytes.length === 0) break;
-      const whole = position + bytes.length >= committedBytes;
-      const end = this.#entriesIn(bytes, segment, position, whole, (header) => {
+      const piece = await readPiece(segment, position, size, committedBytes);
+      const end = this.#entriesIn(piece, segment, (header) => {
         going = visit(header);
         return going;
       });
-      if (end === 0) size = MAX_ENTRY_SPAN;
-      position += end;
+      if (end === position) size = MAX_ENTRY_SPAN;
+      position = end;
     }
   }
 
   /**
-   * Visits the whole entries in a piece of a segment; skips what is damaged, and says so once.
-   * @param whole nothing committed follows the piece
-   * @returns how far it came, in bytes; 0 where the piece is too small for its first entry
+   * Visits the whole entries in a piece of a segment until `visit` returns false; skips what is damaged, and says so
+   * once.
+   * @returns the position after the last one; where the piece starts if it is too small for its first entry
    */
-  #entriesIn(
-    bytes: Buffer,
-    segment: Segment,
-    position: number,
-    whole: boolean,
-    visit: (header: EntryHeader, bodyAt: number) => boolean,
-  ): number {
+  #entriesIn(piece: Piece, segment: Segment, visit: (header: EntryHeader, bodyAt: number) => boolean): number {
+    const { bytes, position } = piece;
+    const { salt } = segment.header;
     let at = 0;
     while (at < bytes.length) {
-      const check = checkEntry(bytes, at, bytes.length, segment.header.salt);
-      if (check === 'incomplete' && !whole && bytes.length - at < MAX_ENTRY_SPAN) return at;
+      const check = checkEntry(bytes, at, bytes.length, { salt, position: position + at });
+      if (check === 'incomplete' && !piece.last && bytes.length - at < MAX_ENTRY_SPAN) return position + at;
       if (typeof check === 'string') {
         this.#reportDamage(segment, position + at);
         at = nextMagic(bytes, at + 1, bytes.length);
@@ -147,21 +161,18 @@ export class SegmentReader {
       }
       const bodyAt = at + ENTRY_HEADER_BYTES;
       at = bodyAt + check.found.length;
-      if (!visit(check.found, bodyAt)) return at;
+      if (!visit(check.found, bodyAt)) return position + at;
     }
-    return at;
+    return piece.last ? piece.end : position + at;
   }
 
   async #indexOf(segment: Segment): Promise<SegmentIndex> {
     this.#touched.delete(segment);
     this.#touched.add(segment);
-    if (this.#touched.size > MAX_TOUCHED_SEGMENTS) {
+    segment.keep();
+    if (this.#touched.size > this.#maxTouched) {
       const [oldest] = this.#touched;
-      if (oldest !== undefined) {
-        this.#touched.delete(oldest);
-        oldest.forgetIndex();
-        await oldest.releaseReader();
-      }
+      if (oldest !== undefined) await this.forget(oldest);
     }
     return segment.index();
   }
@@ -174,11 +185,11 @@ export class SegmentReader {
 
   /** Stands for a stream whose `define` entry was damaged. */
   #lostStream(): StreamDefinition {
-    const sensor = '00000000-0000-0000-0000-000000000000' as SensorId;
-    return { id: '0'.repeat(32), sensor, topic: this.#topic, type: 0, preamble: Buffer.alloc(0) };
+    return { id: '0'.repeat(32), sensor: NO_SENSOR, topic: this.#topic, type: 0, preamble: Buffer.alloc(0) };
   }
 
   #remember(key: string, position: number): void {
+    this.#resume.delete(key);
     this.#resume.set(key, position);
     if (this.#resume.size <= MAX_RESUME_POINTS) return;
     for (const oldest of this.#resume.keys()) {
@@ -199,18 +210,9 @@ function resumeKey(segment: Segment, sequence: number): string {
   return `${segment.firstSequence}/${sequence}`;
 }
 
-async function readAt(segment: Segment, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(length);
-  const filled = await segment.withReader((file) => fill(file, bytes, position));
-  return bytes.subarray(0, filled);
-}
-
-async function fill(file: FileHandle, bytes: Buffer, position: number): Promise<number> {
-  let filled = 0;
-  while (filled < bytes.length) {
-    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return filled;
+async function readPiece(segment: Segment, position: number, size: number, end: number): Promise<Piece> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(size, end - position));
+  const filled = await segment.withReader((file) => readFully(file, buffer, position));
+  const last = filled < buffer.length || position + filled >= end;
+  return { bytes: buffer.subarray(0, filled), position, end, last };
 }

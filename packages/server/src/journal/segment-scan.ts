@@ -1,63 +1,80 @@
 import type { FileHandle } from 'node:fs/promises';
-import { checkEntry, ENTRY_HEADER_BYTES, type EntryHeader, MAX_ENTRY_SPAN, nextMagic } from './entry-format.ts';
-import type { Damage } from './segment-index.ts';
+import {
+  checkEntry,
+  ENTRY_HEADER_BYTES,
+  type EntryHeader,
+  MAX_ENTRY_SPAN,
+  nextMagic,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+} from './entry-format.ts';
+import { ENTRY_KIND, type StreamDefinition } from './port.ts';
+import { definitionFrom, SegmentIndex } from './segment-index.ts';
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
-/** What a scan hands out: each valid entry in order, with its place and body (a view valid during the call). */
-export type EntryVisitor = (header: EntryHeader, position: number, body: Buffer) => void;
+/** Bytes `[from, to)` of a segment that hold no valid entry. */
+export interface Damage {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** What a scan of a segment's bytes found. */
-export interface ScanResult {
-  /** The end of the last valid entry: nothing valid follows. */
+export interface SegmentScan {
+  readonly index: SegmentIndex;
+  /** The end of the last valid entry, in bytes: nothing valid follows. */
   readonly end: number;
   /** Bytes between valid entries (docs/journal.md, rule 12). */
-  readonly damage: Damage[];
+  readonly damage: readonly Damage[];
 }
 
 /**
- * Reads all entries of a segment file from `start` to `size`. At a damaged entry it looks for the next valid one.
- * Sequences must grow: an entry whose sequence does not is damage too.
+ * Makes a segment's index from the first `size` bytes of its file. At a damaged entry it looks for the next valid one.
+ * @param voidFrom entries from this sequence on do not count: the next segment has taken them over after a failed sync
  */
-export async function scanEntries(
+export async function scanSegment(
   file: FileHandle,
-  start: number,
+  segment: SegmentHeader,
   size: number,
-  salt: number,
-  visit: EntryVisitor,
-): Promise<ScanResult> {
+  voidFrom: number = Number.POSITIVE_INFINITY,
+): Promise<SegmentScan> {
+  const index = new SegmentIndex(segment.firstSequence);
   const damage: Damage[] = [];
-  const window = Buffer.allocUnsafe(WINDOW_BYTES + MAX_ENTRY_SPAN);
-  let filePosition = start;
+  const window = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, size) + MAX_ENTRY_SPAN);
+  let filePosition = SEGMENT_HEADER_BYTES;
   let filled = 0;
   let at = 0;
-  let lastEnd = start;
-  let lastSequence = -1;
+  let end = filePosition;
+  let fileEnd = size;
   for (;;) {
-    if (filled - at < MAX_ENTRY_SPAN && filePosition + filled < size) {
+    if (filled - at < MAX_ENTRY_SPAN && filePosition + filled < fileEnd) {
       window.copyWithin(0, at, filled);
       filePosition += at;
       filled -= at;
       at = 0;
-      const wanted = Math.min(window.length - filled, size - filePosition - filled);
+      const wanted = Math.min(window.length - filled, fileEnd - filePosition - filled);
       const { bytesRead } = await file.read(window, filled, wanted, filePosition + filled);
-      if (bytesRead === 0) size = filePosition + filled;
+      if (bytesRead === 0) fileEnd = filePosition + filled;
       filled += bytesRead;
       continue;
     }
     if (at >= filled) break;
-    const check = checkEntry(window, at, filled, salt);
-    if (typeof check === 'object' && check.found.sequence > lastSequence) {
-      const position = filePosition + at;
-      if (position > lastEnd) damage.push({ from: lastEnd, to: position });
-      const bodyAt = at + ENTRY_HEADER_BYTES;
-      at = bodyAt + check.found.length;
-      visit(check.found, position, window.subarray(bodyAt, at));
-      lastEnd = filePosition + at;
-      lastSequence = check.found.sequence;
-    } else {
+    const position = filePosition + at;
+    const check = checkEntry(window, at, filled, { salt: segment.salt, position });
+    if (typeof check === 'string' || check.found.sequence < index.endSequence) {
       at = nextMagic(window, at + 1, filled);
+      continue;
     }
+    if (check.found.sequence >= voidFrom) break;
+    if (position > end) damage.push({ from: end, to: position });
+    const body = at + ENTRY_HEADER_BYTES;
+    at = body + check.found.length;
+    index.add(check.found, position, definitionIn(check.found, window.subarray(body, at)));
+    end = filePosition + at;
   }
-  return { end: lastEnd, damage };
+  return { index, end, damage };
+}
+
+function definitionIn(header: EntryHeader, body: Buffer): StreamDefinition | undefined {
+  return header.kind === ENTRY_KIND.define ? definitionFrom(JSON.parse(body.toString('utf8'))) : undefined;
 }

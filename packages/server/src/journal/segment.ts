@@ -1,54 +1,48 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { D4Error } from '@d4ts/protocol';
-import { decodeSegmentHeader, encodeSegmentHeader, type SegmentHeader } from './entry-format.ts';
-import { ENTRY_KIND } from './port.ts';
+import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './entry-format.ts';
 import {
   decodeIndex,
-  definitionFrom,
+  decodeSummary,
   encodeIndex,
-  entrySpan,
   type OpenStream,
   type SavedIndex,
-  SegmentIndex,
+  type SegmentIndex,
+  type SegmentSummary,
+  SUMMARY_READ_BYTES,
 } from './segment-index.ts';
-import { scanEntries } from './segment-scan.ts';
+import { scanSegment } from './segment-scan.ts';
 
-/** The longest segment header: fixed part, a topic's name, CRC. */
-const HEADER_READ_BYTES = 512;
+/** What a segment's totals are made from: its index, or the summary in its index file. */
+type Totals = Pick<SegmentIndex, 'endSequence' | 'records' | 'entries' | 'firstTime' | 'lastTime'>;
 
 /** A segment file of a topic: its header, what it holds, and how far it is committed. */
 export class Segment {
   readonly path: string;
   readonly header: SegmentHeader;
-  readonly headerBytes: number;
   /** Length of the committed part, in bytes: readers stop here. */
-  committedBytes: number;
+  committedBytes: number = SEGMENT_HEADER_BYTES;
   /** First sequence that is not committed here. */
   endSequence: number;
-  records: number;
-  firstTime: number;
-  lastTime: number;
-  damageBytes = 0;
-  damageCount = 0;
+  records = 0;
+  /** Of its last entry, ms since 1970. */
+  lastTime = 0;
   /** Items of the topic before this segment; set when it is put in its place. */
   ordinal = 0;
   sealed = false;
   #index: SegmentIndex | undefined;
+  #loading: Promise<SegmentIndex> | undefined;
   #reader: Promise<FileHandle> | undefined;
   #readers = 0;
+  #kept = false;
   #removed = false;
 
-  constructor(path: string, header: SegmentHeader, headerBytes: number) {
+  constructor(path: string, header: SegmentHeader) {
     this.path = path;
     this.header = header;
-    this.headerBytes = headerBytes;
-    this.committedBytes = headerBytes;
     this.endSequence = header.firstSequence;
-    this.records = 0;
-    this.firstTime = header.createdAt;
-    this.lastTime = header.createdAt;
   }
 
   get firstSequence(): number {
@@ -62,42 +56,49 @@ export class Segment {
   /** Keeps an index in memory: always for the open segment. */
   adopt(index: SegmentIndex): void {
     this.#index = index;
-    this.takeSummary(index);
+    this.takeTotals(index);
   }
 
   /** Copies the totals that stay in memory when the index does not. */
-  takeSummary(index: SegmentIndex): void {
-    this.endSequence = index.endSequence;
-    this.records = index.records;
-    if (index.entries > 0) {
-      this.firstTime = index.firstTime;
-      this.lastTime = index.lastTime;
-    }
-    this.damageCount = index.damage.length;
-    this.damageBytes = index.damage.reduce((sum, damage) => sum + damage.to - damage.from, 0);
-  }
-
-  /** Drops the index from memory; it is loaded again when needed. Only for sealed segments. */
-  forgetIndex(): void {
-    if (this.sealed) this.#index = undefined;
+  takeTotals(totals: Totals): void {
+    this.endSequence = totals.endSequence;
+    this.records = totals.records;
+    if (totals.entries > 0) this.lastTime = totals.lastTime;
   }
 
   /** The index: from memory, from its file, or made again from the segment (rule 3). */
   async index(): Promise<SegmentIndex> {
     if (this.#index !== undefined) return this.#index;
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  async #load(): Promise<SegmentIndex> {
     const saved = await loadIndex(this);
-    const index = saved?.index ?? (await this.#rebuild());
-    this.#index ??= index;
-    return this.#index;
+    const index =
+      saved?.index ?? (await this.withReader((file) => scanSegment(file, this.header, this.committedBytes))).index;
+    if (this.#kept) this.#index = index;
+    return index;
   }
 
-  async #rebuild(): Promise<SegmentIndex> {
-    return this.withReader((file) => scanSegment(file, this.header, this.headerBytes, this.committedBytes)).then(
-      (scan) => scan.index,
-    );
+  /** Keeps the read descriptor and the index at hand, until `forget`. */
+  keep(): void {
+    this.#kept = true;
   }
 
-  /** Runs `work` with the file open for reading; it is not removed before that has ended (rule 18). */
+  /** Drops the index from memory, where it can be loaded again, and closes the read descriptor when nobody reads. */
+  async forget(): Promise<void> {
+    if (this.sealed) this.#index = undefined;
+    this.#kept = false;
+    await this.#closeIfIdle();
+  }
+
+  /**
+   * Runs `work` with the file open for reading; the file is not removed before that has ended (rule 18).
+   * @throws {D4Error} D4_JOURNAL_GONE where the segment was removed before
+   */
   async withReader<T>(work: (file: FileHandle) => Promise<T>): Promise<T> {
     if (this.#removed) throw new D4Error('D4_JOURNAL_GONE', `${this.path} was removed by retention`);
     this.#readers += 1;
@@ -109,60 +110,26 @@ export class Segment {
       return await work(await this.#reader);
     } finally {
       this.#readers -= 1;
-      if (this.#removed && this.#readers === 0) await this.#unlink();
+      await this.#closeIfIdle();
     }
-  }
-
-  /** Closes the read descriptor, if nobody reads. */
-  async releaseReader(): Promise<void> {
-    if (this.#readers > 0 || this.#reader === undefined) return;
-    const reader = this.#reader;
-    this.#reader = undefined;
-    const file = await reader.catch(() => undefined);
-    await file?.close();
   }
 
   /** Unlinks the files as soon as the last reader is done. */
   async remove(): Promise<void> {
     this.#removed = true;
-    if (this.#readers === 0) await this.#unlink();
+    this.#kept = false;
+    await this.#closeIfIdle();
   }
 
-  async #unlink(): Promise<void> {
-    await this.releaseReader();
+  async #closeIfIdle(): Promise<void> {
+    if (this.#readers > 0 || this.#kept) return;
+    const reader = this.#reader;
+    this.#reader = undefined;
+    await (await reader?.catch(() => undefined))?.close();
+    if (!this.#removed) return;
     await rm(this.indexPath, { force: true });
     await rm(this.path, { force: true });
   }
-}
-
-/** What a scan of a whole segment finds. */
-export interface SegmentScan {
-  readonly index: SegmentIndex;
-  /** End of the last valid entry, in bytes. */
-  readonly end: number;
-}
-
-/**
- * Makes a segment's index from its bytes.
- * @param voidFrom entries from this sequence on do not count: the next segment has taken them over after a failed sync
- */
-export async function scanSegment(
-  file: FileHandle,
-  header: SegmentHeader,
-  headerBytes: number,
-  size: number,
-  voidFrom: number = Number.POSITIVE_INFINITY,
-): Promise<SegmentScan> {
-  const index = new SegmentIndex(header.firstSequence);
-  let validEnd = headerBytes;
-  const result = await scanEntries(file, headerBytes, size, header.salt, (entry, position, body) => {
-    if (entry.sequence >= voidFrom || entry.sequence < header.firstSequence) return;
-    const definition = entry.kind === ENTRY_KIND.define ? definitionFrom(JSON.parse(body.toString('utf8'))) : undefined;
-    index.add(entry, position, definition);
-    validEnd = position + entrySpan(entry);
-  });
-  index.damage.push(...result.damage);
-  return { index, end: Math.min(validEnd, result.end) };
 }
 
 /** Makes a new segment file with its header, durably, its folder included (rule 11). */
@@ -172,61 +139,54 @@ export async function createSegment(
 ): Promise<{ segment: Segment; file: FileHandle }> {
   const header: SegmentHeader = { ...fields, salt: randomBytes(4).readUInt32LE(0) };
   const path = join(folder, `${String(fields.firstSequence).padStart(16, '0')}.seg`);
-  const bytes = encodeSegmentHeader(header);
   // A file of this name holds nothing that was ever committed: its first entry would have had this sequence.
   const file = await open(path, 'w+', 0o600);
   try {
-    await file.write(bytes, 0, bytes.length, 0);
+    await file.writeFile(encodeSegmentHeader(header));
     await file.sync();
     await syncFolder(folder);
   } catch (error) {
     await file.close().catch(() => undefined);
     throw error;
   }
-  return { segment: new Segment(path, header, bytes.length), file };
+  return { segment: new Segment(path, header), file };
 }
 
 /** Reads a segment's header. @returns undefined where it is damaged */
 export async function openSegment(path: string): Promise<Segment | undefined> {
-  const file = await open(path, 'r');
-  try {
-    const bytes = Buffer.alloc(HEADER_READ_BYTES);
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
-    const decoded = decodeSegmentHeader(bytes.subarray(0, bytesRead));
-    return decoded === undefined ? undefined : new Segment(path, decoded.header, decoded.length);
-  } finally {
-    await file.close();
-  }
+  const header = decodeSegmentHeader(await readFront(path, SEGMENT_HEADER_BYTES));
+  return header === undefined ? undefined : new Segment(path, header);
 }
 
-/** The saved index of a segment, if it is whole and describes this segment. */
+/** The totals in the saved index of a segment, if they are whole and of this segment. */
+export async function loadSummary(segment: Segment): Promise<SegmentSummary | undefined> {
+  const bytes = await readFront(segment.indexPath, SUMMARY_READ_BYTES).catch(() => undefined);
+  const summary = bytes === undefined ? undefined : decodeSummary(bytes);
+  return describes(summary, segment) ? summary : undefined;
+}
+
+/** The saved index of a segment, if it is whole and of this segment. */
 export async function loadIndex(segment: Segment): Promise<SavedIndex | undefined> {
   const bytes = await readFile(segment.indexPath).catch(() => undefined);
-  if (bytes === undefined) return undefined;
-  const saved = decodeIndex(bytes);
-  return saved?.index.firstSequence === segment.firstSequence ? saved : undefined;
+  const saved = bytes === undefined ? undefined : decodeIndex(bytes);
+  return describes(saved?.summary, segment) ? saved : undefined;
+}
+
+function describes(summary: SegmentSummary | undefined, segment: Segment): boolean {
+  return summary?.salt === segment.header.salt && summary.firstSequence === segment.firstSequence;
 }
 
 /** Saves a sealed segment's index, by a rename. */
 export async function saveIndex(segment: Segment, index: SegmentIndex, streams: readonly OpenStream[]): Promise<void> {
-  const bytes = encodeIndex({ index, segmentBytes: segment.committedBytes, open: streams });
+  const facts = { salt: segment.header.salt, segmentBytes: segment.committedBytes };
   const temporary = `${segment.indexPath}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeDurably(temporary, encodeIndex(index, facts, streams));
   await rename(temporary, segment.indexPath);
   await syncFolder(dirname(segment.path));
 }
 
-/** Keeps the damaged bytes of a segment in a file beside it (rule 12). */
-export async function setAside(segment: Segment, from: number, to: number): Promise<string> {
-  const path = join(dirname(segment.path), `${basename(segment.path, '.seg')}-${from}.damaged`);
-  const bytes = Buffer.alloc(to - from);
-  await segment.withReader((file) => file.read(bytes, 0, bytes.length, from));
+/** Writes a whole file and syncs it, but not its folder. */
+export async function writeDurably(path: string, bytes: Buffer): Promise<void> {
   const file = await open(path, 'w', 0o600);
   try {
     await file.writeFile(bytes);
@@ -234,7 +194,6 @@ export async function setAside(segment: Segment, from: number, to: number): Prom
   } finally {
     await file.close();
   }
-  return path;
 }
 
 /** Makes names of created and renamed files in a folder durable. */
@@ -244,5 +203,26 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Reads up to `bytes.length` bytes from a position on. @returns how many there were */
+export async function readFully(file: FileHandle, bytes: Buffer, position: number): Promise<number> {
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, position + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
+  }
+  return filled;
+}
+
+async function readFront(path: string, length: number): Promise<Buffer> {
+  const file = await open(path, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, await readFully(file, bytes, 0));
+  } finally {
+    await file.close();
   }
 }

@@ -1,0 +1,14 @@
+import { ingestFigures } from './ingest.ts';
+import { latencyFigures } from './latency.ts';
+import { line, machine } from './report.ts';
+
+// `npm run bench`: all figures, or those whose group is named.
+
+const groups = { latency: latencyFigures, ingest: ingestFigures };
+const wanted = process.argv.slice(2);
+
+console.log(machine());
+for (const [name, measure] of Object.entries(groups)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const figure of await measure()) console.log(line(figure));
+}

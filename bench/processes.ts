@@ -1,0 +1,28 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+/** Runs a file of this folder as a process of its own. */
+export function start(file: string, args: readonly string[]): ChildProcessWithoutNullStreams {
+  const child = spawn(process.execPath, [join(import.meta.dirname, file), ...args]);
+  child.stderr.pipe(process.stderr);
+  return child;
+}
+
+/** The first line that a process prints. */
+export async function firstLine(child: ChildProcessWithoutNullStreams): Promise<string> {
+  let printed = '';
+  for await (const chunk of child.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    printed += chunk;
+    const end = printed.indexOf('\n');
+    if (end >= 0) return printed.slice(0, end);
+  }
+  throw new Error('a process of the benchmark ended without a word');
+}
+
+/** Ends a process and waits for that. */
+export async function end(child: ChildProcessWithoutNullStreams): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}

@@ -1,0 +1,106 @@
+import {
+  BOOLEAN_FORM,
+  type ClientOptions,
+  DEFAULT_OPTIONS,
+  DURATION_FORM,
+  parseDuration,
+  parseGoBoolean,
+  rewriteGoFlags,
+  runClient,
+} from '@d4ts/client';
+import { Command, InvalidArgumentError, Option } from 'commander';
+
+/**
+ * Adds `d4 client`. It understands the Go client's single-dash flags by itself. Its action ends when the client has
+ * ended, and leaves the exit code in `process.exitCode`; SIGTERM and SIGINT stop the client.
+ */
+export function registerClientCommand(program: Command): void {
+  const command = new ClientCommand('client')
+    .description('read a source and send it to a D4 server, as the configuration directory says')
+    .requiredOption('--config <directory>', 'the configuration directory (-c)')
+    .addOption(boolean('tls', 'TLS to the server; false is plain TCP (-ce)', DEFAULT_OPTIONS.tls))
+    .addOption(boolean('check-certificate', 'check the certificate of the server; false takes any (-cc)'))
+    .option('--pin <sha256>', 'take the server (or the authority) whose certificate has this SHA-256')
+    .addOption(duration('keep-alive', 'TCP keep-alive; 0 turns it off (-cka)', DEFAULT_OPTIONS.keepAliveMs))
+    .addOption(duration('connect-timeout', 'limit for connecting; 0 is none (-ct)', DEFAULT_OPTIONS.connectTimeoutMs))
+    .addOption(duration('retry', 'longest wait between attempts; 0 exits on failure (-rt)', DEFAULT_OPTIONS.retryMs))
+    .addOption(duration('poll-interval', 'wait at the end of a source that goes on (-rl)', DEFAULT_OPTIONS.pollMs))
+    .option('--keep-open', 'do not end with the input: wait for more, as the Go client does')
+    .addOption(boolean('tor', 'through the SOCKS5 proxy at 127.0.0.1:9050 (-tor)', DEFAULT_OPTIONS.tor))
+    .addOption(boolean('daily', "watch the folder's subfolder of the day, YYYYMMDD (-daily)", DEFAULT_OPTIONS.daily))
+    .addOption(boolean('json', 'files of the folder are JSON, sent as they are (-json)', DEFAULT_OPTIONS.json))
+    .addOption(boolean('verbose', 'bytes, frames, rate and state on standard error (-v)', DEFAULT_OPTIONS.verbose))
+    .addHelpText('after', '\nThe flags of the Go client (-c -cc -ce -cka -ct -rl -rt -v -tor -daily -json) work too.')
+    .action((_options, self: Command) => run(self.opts<CommandOptions>()));
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+/** What commander makes of the options. */
+interface CommandOptions {
+  readonly config: string;
+  readonly tls: boolean;
+  readonly checkCertificate?: boolean;
+  readonly pin?: string;
+  readonly keepAlive: number;
+  readonly connectTimeout: number;
+  readonly retry: number;
+  readonly pollInterval: number;
+  readonly keepOpen?: boolean;
+  readonly tor: boolean;
+  readonly daily: boolean;
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+class ClientCommand extends Command {
+  override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
+    return super.parseOptions(rewriteGoFlags(argv));
+  }
+}
+
+async function run(said: CommandOptions): Promise<void> {
+  const options: ClientOptions = {
+    config: said.config,
+    tls: said.tls,
+    keepAliveMs: said.keepAlive,
+    connectTimeoutMs: said.connectTimeout,
+    retryMs: said.retry,
+    pollMs: said.pollInterval,
+    keepOpen: said.keepOpen === true,
+    tor: said.tor,
+    daily: said.daily,
+    json: said.json,
+    verbose: said.verbose,
+    ...(said.checkCertificate === undefined ? {} : { checkCertificate: said.checkCertificate }),
+    ...(said.pin === undefined ? {} : { pin: said.pin }),
+  };
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  try {
+    process.exitCode = await runClient(options, { signal: stop.signal });
+  } finally {
+    process.removeListener('SIGTERM', onSignal);
+    process.removeListener('SIGINT', onSignal);
+    // An input that nobody reads any more must not keep the process.
+    process.stdin.destroy();
+  }
+}
+
+function boolean(name: string, description: string, preset?: boolean): Option {
+  const option = new Option(`--${name} [boolean]`, description).preset('true').argParser((text) => {
+    const value = parseGoBoolean(text);
+    if (value === undefined) throw new InvalidArgumentError(`Allowed is ${BOOLEAN_FORM}.`);
+    return value;
+  });
+  return preset === undefined ? option : option.default(preset);
+}
+
+function duration(name: string, description: string, presetMs: number): Option {
+  return new Option(`--${name} <duration>`, description).default(presetMs, `${presetMs} ms`).argParser((text) => {
+    const value = parseDuration(text);
+    if (value === undefined) throw new InvalidArgumentError(`Allowed is ${DURATION_FORM}.`);
+    return value;
+  });
+}

@@ -1,0 +1,46 @@
+import type { BlockView } from '@d4ts/server';
+import type { Command } from 'commander';
+import { table } from '../table.ts';
+import { managementCommand } from './management-command.ts';
+import { terminalText, timeText } from './terminal-text.ts';
+
+const TARGET = '<ADDRESS-NETWORK-OR-UUID>';
+const TARGET_NOTE = 'an IP address, a network such as 192.0.2.0/24, or the UUID of a sensor';
+
+/** Adds `d4 block …`. */
+export function registerBlockCommands(program: Command): void {
+  const block = program.command('block').description('keep addresses, networks and sensors out');
+
+  managementCommand<[string]>(
+    block.command('add').description('block, and close what is connected').argument(TARGET, TARGET_NOTE),
+    async ({ api, show }, _options, target) => {
+      const added = await api.post<BlockView>('/blocks', { target });
+      await show(added, () => `${terminalText(added.target)} is blocked\n`);
+    },
+  );
+
+  managementCommand(block.command('list').description('all blocks'), async ({ api, show }) => {
+    const blocks = await api.list<BlockView>('/blocks');
+    await show(blocks, () =>
+      blocks.length === 0
+        ? 'nothing is blocked\n'
+        : table(
+            ['BLOCKED', 'IS A', 'SINCE', 'REASON'],
+            blocks.map((each) => [
+              terminalText(each.target),
+              each.kind,
+              timeText(each.createdAt),
+              terminalText(each.reason),
+            ]),
+          ),
+    );
+  });
+
+  managementCommand<[string]>(
+    block.command('remove').description('remove a block').argument(TARGET, TARGET_NOTE),
+    async ({ api, show }, _options, target) => {
+      await api.delete(`/blocks/${encodeURIComponent(target)}`);
+      await show({ target, removed: true }, () => `${terminalText(target)} is no longer blocked\n`);
+    },
+  );
+}

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { ApiConnection } from './api-connection.ts';
+import { print, printJson } from './output.ts';
+import { type AccessOptions, addAccessOptions, serverAccess } from './server-access.ts';
+
+/** What a management command needs: the server, and where to print. */
+export interface CommandContext {
+  readonly api: ApiConnection;
+  /** Prints the value as JSON where that was asked for, else the text for people. */
+  show(value: unknown, text: () => string): Promise<void>;
+  readonly json: boolean;
+}
+
+/**
+ * Ends the making of a command: adds the options that all management commands share, and its action.
+ * @param action gets the command's arguments, as commander has read them, and its options
+ */
+export function managementCommand<A extends readonly unknown[], O extends object = object>(
+  command: Command,
+  action: (context: CommandContext, options: O, ...parameters: A) => Promise<void>,
+): void {
+  const parameters = command.registeredArguments.length;
+  addAccessOptions(command).action(async (...given: unknown[]) => {
+    const options = given[parameters] as O & AccessOptions;
+    const json = options.json === true;
+    const context: CommandContext = {
+      api: new ApiConnection(serverAccess(options, process.env)),
+      show: (value, text) => (json ? printJson(value) : print(text())),
+      json,
+    };
+    await action(context, options, ...(given.slice(0, parameters) as unknown as A));
+  });
+}

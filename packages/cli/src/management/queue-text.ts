@@ -1,0 +1,38 @@
+import type { QueueView } from '@d4ts/server';
+import { table } from '../table.ts';
+import { factList } from './fact-list.ts';
+import { terminalText, timeText } from './terminal-text.ts';
+
+/** Queues as a table. */
+export function queueTable(queues: readonly QueueView[]): string {
+  if (queues.length === 0) return 'there is no queue: make one with "d4 queue add TYPE"\n';
+  return table(
+    ['UUID', 'TYPE', 'LENGTH', 'TAKEN', 'DROPPED', 'FLUSHED', 'LIMIT', 'DESCRIPTION'],
+    queues.map((queue) => [
+      queue.uuid,
+      terminalText(queue.topic),
+      `${queue.length}`,
+      `${queue.taken}`,
+      `${queue.dropped}`,
+      `${queue.flushed}`,
+      `${queue.limit}`,
+      terminalText(queue.description),
+    ]),
+  );
+}
+
+/** All about one queue. */
+export function queueText(queue: QueueView): string {
+  return factList([
+    ['uuid', queue.uuid],
+    ['type', terminalText(queue.topic)],
+    ['Redis key', terminalText(queue.key)],
+    ['description', terminalText(queue.description) || '-'],
+    ['length', `${queue.length}`],
+    ['taken', `${queue.taken}`],
+    ['dropped', `${queue.dropped}`],
+    ['flushed', `${queue.flushed}`],
+    ['limit', `${queue.limit}`],
+    ['made', timeText(queue.createdAt)],
+  ]);
+}

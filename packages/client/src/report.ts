@@ -1,0 +1,86 @@
+import type { ClientEnvironment } from './environment.ts';
+
+/** The same state is not reported again within this time, in ms. */
+const REPEAT_MS = 60_000;
+/** Between two status lines, in ms. */
+const STATUS_MS = 1000;
+
+/** What a client says on the standard error: changes of state always, a status line each second with `-v`. */
+export class Report {
+  readonly #environment: ClientEnvironment;
+  readonly #verbose: boolean;
+  readonly #startedAt: number;
+  #bytes = 0;
+  #frames = 0;
+  #state = 'starting';
+  #trouble = '';
+  #troubleAt = 0;
+  #shown = '';
+  #shownBytes = 0;
+  #shownAt: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(environment: ClientEnvironment, verbose: boolean) {
+    this.#environment = environment;
+    this.#verbose = verbose;
+    this.#startedAt = environment.now();
+    this.#shownAt = this.#startedAt;
+    if (verbose) this.#timer = setInterval(() => this.#status(), STATUS_MS);
+  }
+
+  /** A line of its own. */
+  say(text: string): void {
+    this.#environment.stderr.write(`d4 client: ${printable(text)}\n`);
+  }
+
+  /** Something that is tried again: reported when it changes, and once a minute; each time with `-v`. */
+  trouble(text: string, waitMs: number): void {
+    const now = this.#environment.now();
+    if (this.#verbose || text !== this.#trouble || now - this.#troubleAt >= REPEAT_MS) {
+      this.say(`${text}; next attempt in ${(waitMs / 1000).toFixed(1)} s`);
+      this.#trouble = text;
+      this.#troubleAt = now;
+    }
+  }
+
+  /** The connection holds. */
+  fine(text: string): void {
+    if (this.#trouble !== '' && !this.#verbose) this.say(text);
+    this.#trouble = '';
+  }
+
+  /** For the status line. */
+  state(text: string): void {
+    this.#state = text;
+    if (this.#verbose) this.#status();
+  }
+
+  /** One frame of data was handed to the network. */
+  sent(bytes: number): void {
+    this.#bytes += bytes;
+    this.#frames++;
+  }
+
+  /** The last status line. */
+  close(): void {
+    clearInterval(this.#timer);
+    if (this.#verbose) this.#status();
+  }
+
+  #status(): void {
+    const now = this.#environment.now();
+    const seconds = Math.max(now - this.#shownAt, 1) / 1000;
+    const rate = Math.round((this.#bytes - this.#shownBytes) / seconds);
+    const line = `${this.#state}: ${this.#bytes} bytes in ${this.#frames} frames`;
+    if (line === this.#shown) return;
+    this.say(`${line}, ${rate} bytes/s`);
+    this.#shown = line;
+    this.#shownBytes = this.#bytes;
+    this.#shownAt = now;
+  }
+}
+
+/** Without control characters: parts of messages come from certificates, proxies and files. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
+}

@@ -1,0 +1,38 @@
+import type { PageQuery } from './schemas.ts';
+
+const DEFAULT_LIMIT = 1_000;
+
+/** One page of a list that is sorted by its keys, and where the next one starts. */
+export interface Page<T> {
+  items: T[];
+  total: number;
+  next: string | null;
+}
+
+/**
+ * Cuts a page out of a list. A key that was removed in the meantime does not matter: the page starts after where it
+ * would stand.
+ */
+export function pageOf<S, T>(
+  all: Iterable<S>,
+  keyOf: (item: S) => string,
+  view: (item: S) => T,
+  query: PageQuery,
+): Page<T> {
+  const sorted = [...all].sort((a, b) => compare(keyOf(a), keyOf(b)));
+  const { after, limit = DEFAULT_LIMIT } = query;
+  const start = after === undefined ? 0 : firstAfter(sorted, keyOf, after);
+  const cut = sorted.slice(start, start + limit);
+  const last = cut.at(-1);
+  const more = last !== undefined && start + limit < sorted.length;
+  return { items: cut.map(view), total: sorted.length, next: more ? keyOf(last) : null };
+}
+
+function firstAfter<S>(sorted: readonly S[], keyOf: (item: S) => string, after: string): number {
+  const found = sorted.findIndex((item) => compare(keyOf(item), after) > 0);
+  return found === -1 ? sorted.length : found;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

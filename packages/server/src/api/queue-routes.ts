@@ -1,0 +1,188 @@
+import type { ServerResponse } from 'node:http';
+import { D4Error, parseSensorId } from '@d4ts/protocol';
+import Type from 'typebox';
+import type { Queue, QueueInfo } from '../queues/port.ts';
+import type { ApiContext } from './api-context.ts';
+import { notFound } from './api-errors.ts';
+import { actorOf } from './authentication.ts';
+import { pageOf } from './pages.ts';
+import { cutToAnswer, itemView, popItems } from './queue-items.ts';
+import type { ApiApp } from './route-types.ts';
+import { Flushed, ItemQuery, Items, PageQuery, page, QueueDraft, QueueView, UuidParam } from './schemas.ts';
+import { typeName } from './type-name.ts';
+
+/** `/api/v1/queues`: what waits for analyzers. */
+export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
+  const tags = ['queues'];
+
+  app.get(
+    '/queues',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'listQueues',
+        summary: 'All queues, by uuid',
+        querystring: PageQuery,
+        response: { 200: page('QueuePage', QueueView) },
+      },
+    },
+    ({ query }, reply) => {
+      reply.send(pageOf(queues.list(), ({ uuid }) => uuid, queueView, query));
+    },
+  );
+
+  app.post(
+    '/queues',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'addQueue',
+        summary: 'Makes a queue for the records of a type',
+        body: QueueDraft,
+        response: { 201: QueueView },
+      },
+    },
+    async (request, reply) => {
+      const { type, uuid: text, ...rest } = request.body;
+      const uuid = text === undefined ? undefined : parseSensorId(text);
+      if (uuid !== undefined && queues.get(uuid) !== undefined) {
+        throw new D4Error('D4_CONFLICT', `queue ${uuid} exists already`);
+      }
+      const actor = actorOf(request);
+      const queue = await queues.add({ ...rest, topic: typeName(type), ...(uuid !== undefined && { uuid }) }, actor);
+      log.info({ queue: queue.uuid, topic: queue.topic, by: actor.name }, 'queue made');
+      return reply.code(201).send(queueView(queue.info()));
+    },
+  );
+
+  app.get(
+    '/queues/:uuid',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'getQueue',
+        summary: 'A queue',
+        params: UuidParam,
+        response: { 200: QueueView },
+      },
+    },
+    ({ params }, reply) => {
+      reply.send(queueView(queueAt(params.uuid).info()));
+    },
+  );
+
+  app.get(
+    '/queues/:uuid/items',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'peekQueue',
+        summary: 'The oldest items, without taking them',
+        params: UuidParam,
+        querystring: ItemQuery,
+        response: { 200: Items },
+      },
+    },
+    async ({ params, query }) => {
+      const queue = queueAt(params.uuid);
+      const items = cutToAnswer(await queue.peek(query.count ?? 1));
+      return { items: items.map(itemView), length: queue.length };
+    },
+  );
+
+  app.post(
+    '/queues/:uuid/pop',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'popQueue',
+        summary: 'Takes the oldest items; they go back if the answer cannot be sent',
+        params: UuidParam,
+        querystring: ItemQuery,
+        response: { 200: Items },
+      },
+    },
+    async ({ params, query }, reply) => {
+      const queue = queueAt(params.uuid);
+      const items = await popItems(queue, query.count ?? 1);
+      whenUnsent(reply.raw, () => giveBack(queue, items));
+      return { items: items.map(itemView), length: queue.length };
+    },
+  );
+
+  app.post(
+    '/queues/:uuid/flush',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'flushQueue',
+        summary: 'Drops everything that waits',
+        params: UuidParam,
+        response: { 200: Flushed },
+      },
+    },
+    (request, reply) => {
+      const queue = queueAt(request.params.uuid);
+      const flushed = queue.flush();
+      log.info({ queue: queue.uuid, items: flushed, by: actorOf(request).name }, 'queue flushed');
+      reply.send({ flushed });
+    },
+  );
+
+  app.delete(
+    '/queues/:uuid',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'removeQueue',
+        summary: 'Removes a queue and what waits in it',
+        params: UuidParam,
+        response: { 204: Type.Null({ description: 'Removed' }) },
+      },
+    },
+    async (request, reply) => {
+      const uuid = parseSensorId(request.params.uuid);
+      const actor = actorOf(request);
+      if (!(await queues.remove(uuid, actor))) throw noQueue(uuid);
+      log.info({ queue: uuid, by: actor.name }, 'queue removed');
+      return reply.code(204).send(null);
+    },
+  );
+
+  function giveBack(queue: Queue, items: readonly Buffer[]): void {
+    try {
+      queue.giveBack(items.toReversed());
+    } catch (error) {
+      log.error({ err: error, queue: queue.uuid, items: items.length }, 'items that could not be sent are lost');
+    }
+  }
+
+  function queueAt(text: string): Queue {
+    const uuid = parseSensorId(text);
+    const queue = queues.get(uuid);
+    if (queue === undefined) throw noQueue(uuid);
+    return queue;
+  }
+}
+
+/** Calls `undo` where the connection ends before the answer has been written to it. */
+function whenUnsent(response: ServerResponse, undo: () => void): void {
+  if (response.destroyed) undo();
+  else response.once('close', () => response.writableFinished || undo());
+}
+
+/** A queue as the interface shows it. */
+export function queueView(info: QueueInfo): QueueView {
+  return { ...info, key: `analyzer:${info.topic}:${info.uuid}` };
+}
+
+function noQueue(uuid: string): D4Error {
+  return notFound(`no queue ${uuid}`);
+}

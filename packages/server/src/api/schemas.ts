@@ -1,0 +1,309 @@
+import { REFUSALS } from '@d4ts/protocol';
+import Type, { type Static, type TSchema } from 'typebox';
+import { API_ERRORS } from './api-errors.ts';
+import { SENSOR_STATES } from './sensor-state.ts';
+
+/*
+ * The documents of the HTTP interface. The same schemas validate requests, write answers and make the OpenAPI
+ * description; a schema with a `title` becomes a named one there. Times are ms since 1970, sizes bytes.
+ */
+
+const count = (description: string) => Type.Integer({ minimum: 0, description });
+const time = (description: string) => Type.Integer({ minimum: 0, description: `${description}, ms since 1970` });
+const optionalTime = (description: string) =>
+  Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], { description: `${description}, ms since 1970, or null` });
+const words = <W extends string>(options: readonly W[], description: string) =>
+  Type.Unsafe<W>({ ...Type.String({ description }), enum: options });
+
+/** An object without unnamed properties. */
+function closed<P extends Record<string, TSchema>>(title: string, properties: P) {
+  return Type.Object(properties, { title, additionalProperties: false });
+}
+
+export const ErrorBody = closed('Error', {
+  error: Type.Object({
+    code: words(Object.keys(API_ERRORS), 'Stable; match on it'),
+    message: Type.String({ description: 'For people: what was wrong, and what to do' }),
+  }),
+});
+export type ErrorBody = Static<typeof ErrorBody>;
+
+export const REFUSAL_CODES = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[];
+const refusalCode = words(REFUSAL_CODES, 'The reason');
+
+const ListQuery = {
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10_000, description: 'At most so many; 1,000 if not given' }),
+  ),
+  after: Type.Optional(Type.String({ description: 'The `next` of the answer before' })),
+};
+
+/** The query of a list in pages. */
+export const PageQuery = Type.Object(ListQuery, { additionalProperties: false });
+export type PageQuery = Static<typeof PageQuery>;
+
+/** One page of a list. */
+export function page<S extends TSchema>(title: string, item: S) {
+  return closed(title, {
+    items: Type.Array(item),
+    total: count('Of the whole list'),
+    next: Type.Union([Type.String(), Type.Null()], { description: '`after` of the next page; null on the last' }),
+  });
+}
+
+export const UuidParam = Type.Object({
+  uuid: Type.String({ description: 'With or without dashes', examples: ['5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b'] }),
+});
+
+/* Sensors */
+
+export const SensorTopic = closed('SensorTopic', {
+  topic: Type.String(),
+  frames: count('Verified frames'),
+  bytes: count('Payload'),
+  records: count('Items'),
+  sessions: count('Sessions ever'),
+  firstSeen: time('First verified frame'),
+  lastSeen: time('Last verified frame'),
+});
+
+export const SensorRefusal = closed('SensorRefusal', {
+  code: refusalCode,
+  count: count('How often'),
+  lastAt: time('Last'),
+  lastAddress: Type.String(),
+});
+
+export const ClaimedRefusalView = closed('ClaimedRefusal', {
+  code: refusalCode,
+  claimed: Type.Union([Type.String(), Type.Null()], { description: 'The uuid that an unproved frame carried' }),
+  address: Type.String(),
+  count: count('How often'),
+  firstAt: time('First'),
+  lastAt: time('Last'),
+});
+export type ClaimedRefusalView = Static<typeof ClaimedRefusalView>;
+
+export const SessionView = closed('Session', {
+  sensor: Type.String(),
+  topic: Type.String(),
+  address: Type.String(),
+  port: Type.Integer(),
+  since: time('Start'),
+  lastFrameAt: time('Last verified frame'),
+  frames: count('Verified frames'),
+  bytes: count('Payload'),
+  records: count('Items'),
+});
+
+export const SensorView = closed('Sensor', {
+  uuid: Type.String(),
+  revision: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
+  state: words(
+    SENSOR_STATES,
+    'What holds first, of: blocked, revoked, pending, cloned, receiving, quiet, refused, disconnected',
+  ),
+  refusedFor: Type.Union([refusalCode, Type.Null()], {
+    description: 'In state `refused`: the reason of the last verified refusal',
+  }),
+  registration: words(['pending', 'approved', 'revoked'] as const, 'What an administrator has decided'),
+  description: Type.String(),
+  mail: Type.String(),
+  thirdParty: Type.Boolean(),
+  unproven: Type.Boolean({ description: 'Registered itself with the default key' }),
+  maxPayloadBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+    description: "Payload limit, where it is not the server's",
+  }),
+  createdAt: time('Registered'),
+  firstSeen: optionalTime('First verified frame'),
+  lastSeen: optionalTime('Last verified frame'),
+  lastAddress: Type.Union([Type.String(), Type.Null()]),
+  topics: Type.Array(SensorTopic),
+  refusals: Type.Array(SensorRefusal, { description: 'Verified: the HMAC was right, or the key is not at fault' }),
+  claimedRefusals: Type.Array(ClaimedRefusalView, {
+    description: 'Unproved: anybody can claim a uuid; these say nothing certain about the sensor',
+  }),
+  sessions: Type.Array(SessionView),
+});
+export type SensorView = Static<typeof SensorView>;
+
+export const SensorQuery = Type.Object(
+  { ...ListQuery, state: Type.Optional(words(SENSOR_STATES, 'Only these')) },
+  { additionalProperties: false },
+);
+
+const description = Type.String({ maxLength: 10_000 });
+const mail = Type.String({ maxLength: 320 });
+const maxPayloadBytes = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
+
+export const SensorDraft = closed('SensorDraft', {
+  uuid: Type.String({ description: 'Version 4, with or without dashes' }),
+  key: Type.String({ description: 'The HMAC key: 1 to 1,023 bytes, taken as it is', examples: ['a long random text'] }),
+  keyEncoding: Type.Optional(words(['utf8', 'base64'] as const, 'What `key` is; `utf8` if not given')),
+  description: Type.Optional(description),
+  mail: Type.Optional(mail),
+  thirdParty: Type.Optional(Type.Boolean()),
+  maxPayloadBytes: Type.Optional(maxPayloadBytes),
+  approve: Type.Optional(Type.Boolean({ description: 'Approve at once; else the sensor is pending' })),
+});
+
+export const SensorChange = closed('SensorChange', {
+  revision: Type.Optional(Type.Integer({ minimum: 1, description: 'Change only if it is still this one' })),
+  description: Type.Optional(description),
+  mail: Type.Optional(mail),
+  thirdParty: Type.Optional(Type.Boolean()),
+  maxPayloadBytes: Type.Optional(Type.Union([maxPayloadBytes, Type.Null()])),
+});
+export type SensorChange = Static<typeof SensorChange>;
+
+export const Kicked = closed('Kicked', { connections: count('Closed') });
+
+/* Types */
+
+export const TypeView = closed('Type', {
+  name: Type.String({ description: "A type's number, or a meta type's name" }),
+  title: Type.String({ description: 'What it carries' }),
+  createdAt: time('Accepted'),
+});
+export type TypeView = Static<typeof TypeView>;
+
+export const TypeDraft = closed('TypeDraft', {
+  name: Type.String({ maxLength: 64, description: "A number from 1 to 254, or a meta type's name" }),
+});
+
+export const TypeParam = Type.Object({ name: Type.String() });
+
+/* Queues */
+
+export const QueueView = closed('Queue', {
+  uuid: Type.String(),
+  topic: Type.String(),
+  key: Type.String({ description: 'Its Redis key' }),
+  description: Type.String(),
+  limit: count('Items; beyond it the oldest are dropped'),
+  length: count('Items waiting'),
+  taken: count('Items taken'),
+  dropped: count('Items dropped over the limit'),
+  flushed: count('Items flushed'),
+  createdAt: time('Made'),
+});
+export type QueueView = Static<typeof QueueView>;
+
+export const QueueDraft = closed('QueueDraft', {
+  type: Type.String({ maxLength: 64, description: "An accepted type's number, or an accepted meta type's name" }),
+  uuid: Type.Optional(Type.String({ description: 'A new one if not given' })),
+  description: Type.Optional(description),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Items; 100,000,000 if not given' }),
+  ),
+  from: Type.Optional(
+    Type.Integer({ minimum: 0, description: 'Starts with the first record at or after this time, ms since 1970' }),
+  ),
+});
+
+export const ItemQuery = Type.Object(
+  {
+    count: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'At most so many; 1 if not given' })),
+  },
+  { additionalProperties: false },
+);
+
+export const ItemView = closed('Item', {
+  data: Type.String(),
+  encoding: words(['utf8', 'base64'] as const, 'base64 where the bytes are not valid UTF-8'),
+});
+export type ItemView = Static<typeof ItemView>;
+
+export const Items = closed('Items', {
+  items: Type.Array(ItemView, { description: 'The oldest first; cut short at 8 MiB' }),
+  length: count('Items waiting now'),
+});
+export type Items = Static<typeof Items>;
+
+export const Flushed = closed('Flushed', { flushed: count('Items') });
+
+/* Blocks */
+
+export const BlockView = closed('Block', {
+  target: Type.String({ description: 'An address, a network in CIDR notation, or a uuid' }),
+  kind: words(['network', 'sensor'] as const, 'What it blocks'),
+  reason: Type.String(),
+  createdAt: time('Made'),
+});
+export type BlockView = Static<typeof BlockView>;
+
+export const BlockDraft = closed('BlockDraft', {
+  target: Type.String({ maxLength: 100, description: 'An address, a network in CIDR notation, or a uuid' }),
+  reason: Type.Optional(description),
+});
+
+export const BlockParam = Type.Object({
+  target: Type.String({ description: 'With `/` written as `%2F`', examples: ['192.0.2.0%2F24'] }),
+});
+
+/* The server */
+
+export const Health = closed('Health', { status: words(['ready', 'not ready'] as const, 'Whether it serves') });
+
+export const TopicView = closed('Topic', {
+  topic: Type.String(),
+  firstSequence: count('The first entry still held'),
+  endSequence: count('The first entry not yet committed'),
+  segments: count('Segments held'),
+  bytes: count('On disk'),
+  records: count('Items held'),
+  gaps: count('Damaged places that recovery found'),
+  gapBytes: count('What was set aside there'),
+});
+
+export const KnockView = closed('Knock', {
+  uuid: Type.String(),
+  address: Type.String(),
+  type: Type.Integer(),
+  count: count('How often'),
+  firstAt: time('First'),
+  lastAt: time('Last'),
+});
+
+export const UnknownConsumerView = closed('UnknownQueueConsumer', {
+  key: Type.String(),
+  address: Type.String(),
+  count: count('How often'),
+  lastAt: time('Last'),
+});
+
+const counts = (description: string) => Type.Record(Type.String(), count('How many'), { description });
+
+export const Status = closed('Status', {
+  version: Type.String(),
+  startedAt: time('Start'),
+  uptimeSeconds: Type.Integer({ minimum: 0 }),
+  mode: words(['registration', 'shared-secret'] as const, 'How sensors become known'),
+  home: Type.String(),
+  addresses: Type.Union([
+    Type.Object({ listen: Type.String(), web: Type.String(), redis: Type.String() }, { additionalProperties: false }),
+    Type.Null(),
+  ]),
+  certificateSha256: Type.String({ description: "Of the server's certificate (DER), lower-case hexadecimal" }),
+  connections: Type.Object({ sensors: count("On the sensors' port"), analyzers: count("On the analyzers' port") }),
+  sessions: Type.Array(SessionView),
+  sensors: Type.Object({
+    total: count('Registered'),
+    byState: counts('By state'),
+    suspectedClones: Type.Array(Type.String()),
+  }),
+  refusals: counts('Since the home was made, by reason'),
+  claimedRefusals: Type.Array(ClaimedRefusalView, { description: 'The latest 100, the latest first' }),
+  knocks: Type.Array(KnockView, { description: 'Unregistered sensors; the latest 100, the latest first' }),
+  queues: Type.Array(QueueView),
+  unknownQueueConsumers: Type.Array(UnknownConsumerView),
+  topics: Type.Array(TopicView),
+  backPressure: Type.Object({ paused: count('Sessions held back now'), pauses: count('How often') }),
+  memory: Type.Object({
+    rssBytes: count('Resident'),
+    heapUsedBytes: count('Objects'),
+    externalBytes: count('Outside of the heap'),
+    arrayBufferBytes: count('Buffers'),
+  }),
+});
+export type Status = Static<typeof Status>;

@@ -1,0 +1,130 @@
+import Type, { type Static, type TSchema } from 'typebox';
+import type { HostPort } from './host-port.ts';
+
+/** What a setting's schema says beside its JSON schema: for documentation, `d4 config` and the parsing of text. */
+interface SettingNotes {
+  readonly description?: string;
+  /** Never printed. */
+  readonly secret?: boolean;
+  /** A HOST:PORT. */
+  readonly hostPort?: boolean;
+  readonly default?: unknown;
+}
+
+const address = (value: string, description: string) => Type.String({ default: value, description, hostPort: true });
+
+const count = (minimum: number, maximum: number, value: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: value, description });
+
+const oneOf = <const W extends string[]>(words: readonly [...W], value: W[number], description: string) =>
+  Type.Enum(words, { default: value, description });
+
+/**
+ * Every setting of the server: the one place for what is allowed, the defaults and the documentation. A setting's name
+ * in `d4.yaml` is its path in dashed words (`limits.max-payload-bytes`); its variable is the same in capitals with
+ * `D4_` in front (`D4_LIMITS_MAX_PAYLOAD_BYTES`).
+ */
+export const SettingsSchema = Type.Object({
+  home: Type.String({
+    minLength: 1,
+    default: './data',
+    description: 'The directory of everything the server keeps. Not in d4.yaml, which lies in it',
+  }),
+  listen: address('[::]:4443', "The sensors' port (TLS)"),
+  web: address('127.0.0.1:7000', 'The HTTP interface (HTTPS)'),
+  redis: address('127.0.0.1:6380', "The analyzers' port (Redis protocol, no password)"),
+  mode: oneOf(
+    ['registration', 'shared-secret'],
+    'registration',
+    'Whether sensors are registered first, or register themselves with the default key',
+  ),
+  defaultKey: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 1023,
+      secret: true,
+      description: 'The HMAC key of sensors without their own, in shared-secret mode',
+    }),
+  ),
+  limits: Type.Object({
+    maxPayloadBytes: count(1, 64 * 1024 * 1024, 1_000_000, "The largest frame's payload, in bytes"),
+    unprovedConnections: count(1, 1_000_000, 10_000, 'Connections without a verified frame; the longest idle one goes'),
+    unprovedPerAddress: count(1, 1_000_000, 1_000, 'The same for one address (IPv6: one /64)'),
+    sessionsSideBySide: count(1, 1_000, 4, 'Sessions of one sensor and type at a time; the least recent one goes'),
+  }),
+  journal: Type.Object({
+    policy: oneOf(
+      ['fsync', 'interval', 'os'],
+      'fsync',
+      'When an append is durable: after a sync, after one each interval, or whenever the system writes',
+    ),
+  }),
+  log: Type.Object({
+    level: oneOf(['error', 'warn', 'info', 'debug', 'trace'], 'info', 'The least level of what is logged'),
+  }),
+});
+
+/** All settings, as text and numbers. */
+export type Settings = Static<typeof SettingsSchema>;
+
+/** Where a setting's value came from. */
+export type SettingSource =
+  | { readonly kind: 'default' }
+  | { readonly kind: 'file'; readonly file: string }
+  | { readonly kind: 'variable'; readonly variable: string }
+  | { readonly kind: 'flag'; readonly flag: string };
+
+/** What holds: the settings with their addresses parsed and the home as an absolute path. */
+export interface Config extends Omit<Settings, 'listen' | 'web' | 'redis'> {
+  readonly listen: HostPort;
+  readonly web: HostPort;
+  readonly redis: HostPort;
+  /** Where each value came from, by the setting's name (`limits.max-payload-bytes`). */
+  readonly sources: ReadonlyMap<string, SettingSource>;
+}
+
+/** One setting of the schema. */
+export interface Setting {
+  /** Path of its property. */
+  readonly path: readonly string[];
+  /** Name in `d4.yaml`, with a dot between section and setting. */
+  readonly name: string;
+  /** Name of its environment variable. */
+  readonly variable: string;
+  /** Its flag of `d4 server`, if it has one: settings in sections have none. */
+  readonly flag: string | undefined;
+  readonly schema: TSchema;
+  readonly description: string;
+  readonly secret: boolean;
+  readonly hostPort: boolean;
+  readonly defaultValue: unknown;
+}
+
+/** Every setting of the schema, in its order. */
+export function allSettings(): Setting[] {
+  return settingsOf(SettingsSchema, []);
+}
+
+function settingsOf(schema: TSchema, path: readonly string[]): Setting[] {
+  if (!Type.IsObject(schema)) return [settingOf(schema, path)];
+  return Object.entries(schema.properties).flatMap(([key, value]) => settingsOf(value, [...path, key]));
+}
+
+function settingOf(schema: TSchema & SettingNotes, path: readonly string[]): Setting {
+  const name = path.map(dashed).join('.');
+  return {
+    path,
+    name,
+    variable: `D4_${name.replaceAll(/[.-]/g, '_').toUpperCase()}`,
+    flag: path.length === 1 ? `--${name}` : undefined,
+    schema,
+    description: schema.description ?? '',
+    secret: schema.secret ?? false,
+    hostPort: schema.hostPort ?? false,
+    defaultValue: schema.default,
+  };
+}
+
+function dashed(word: string): string {
+  return word.replaceAll(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+}

@@ -1,0 +1,363 @@
+import assert from 'node:assert/strict';
+import { createSocket, type Socket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { pino } from 'pino';
+import { type MemoryQueue, MemoryQueues } from '../queues/redis/memory-queues-fixture.ts';
+import { type RedisSocket, startRedisSocket } from '../queues/redis/socket.ts';
+import { runUdpExport, type UdpExportOptions } from './udp.ts';
+
+const EVENTS = readFileSync(new URL('../../../../test/data/maltrail/events.txt', import.meta.url));
+
+const HAS_IPV6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
+
+/** A UDP socket that keeps what it gets. */
+class Receiver {
+  readonly datagrams: Buffer[] = [];
+  readonly port: number;
+  readonly #socket: Socket;
+  #wake: () => void = () => {};
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.port = socket.address().port;
+    socket.on('message', (datagram) => {
+      this.datagrams.push(datagram);
+      this.#wake();
+    });
+  }
+
+  static open(port = 0, address = '127.0.0.1'): Promise<Receiver> {
+    const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+    return new Promise((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, address, () => resolve(new Receiver(socket)));
+    });
+  }
+
+  get texts(): string[] {
+    return this.datagrams.map(String);
+  }
+
+  async until(count: number): Promise<void> {
+    while (this.datagrams.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.#socket.close(resolve));
+  }
+}
+
+/** Standard error of the exporter, with the possibility to wait for a text in it. */
+class Said extends Writable {
+  text = '';
+  #wake: () => void = () => {};
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    this.#wake();
+    done();
+  }
+
+  async until(text: string): Promise<void> {
+    while (!this.text.includes(text)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+describe('runUdpExport', () => {
+  let queues: MemoryQueues;
+  let queue: MemoryQueue;
+  let socket: RedisSocket;
+  let receiver: Receiver;
+  let said: Said;
+  let stop: AbortController;
+  let running: Promise<number> | undefined;
+
+  const listen = (port: number): Promise<RedisSocket> =>
+    startRedisSocket({ listen: { host: '127.0.0.1', port }, queues, log: pino({ level: 'silent' }) });
+
+  function start(options: Partial<UdpExportOptions> = {}): void {
+    const { uuid } = queue;
+    const to = { type: 'maltrail', queue: uuid.replaceAll('-', ''), host: '127.0.0.1', port: receiver.port };
+    const from = { redisHost: '127.0.0.1', redisPort: socket.address.port };
+    running = runUdpExport({ ...to, ...from, verbose: true, ...options }, stop.signal, said);
+  }
+
+  function stopped(): Promise<number> {
+    stop.abort();
+    return running ?? Promise.resolve(-1);
+  }
+
+  beforeEach(async () => {
+    queues = new MemoryQueues();
+    queue = queues.make('maltrail');
+    socket = await listen(0);
+    receiver = await Receiver.open();
+    said = new Said();
+    stop = new AbortController();
+    running = undefined;
+  });
+
+  afterEach(async () => {
+    await stopped();
+    await socket.close();
+    await receiver.close();
+  });
+
+  it('sends each record as one datagram, byte for byte and in order, also those that come later', async () => {
+    const lines = EVENTS.toString('latin1').split('\n').slice(0, -1);
+    const half = lines.length / 2;
+    queue.add(...lines.slice(0, half).map((line) => Buffer.from(line, 'latin1')));
+    start();
+    await receiver.until(half);
+    for (const line of lines.slice(half)) queue.add(Buffer.from(line, 'latin1'));
+    await receiver.until(lines.length);
+    assert.equal(await stopped(), 0);
+    assert.ok(Buffer.concat(receiver.datagrams).equals(EVENTS));
+    assert.equal(receiver.datagrams.length, lines.length);
+    assert.match(said.text, /54 sent, 0 errors, 0 oversized\n$/);
+  });
+
+  it('takes a backlog at its rate without loss', async () => {
+    const count = 3000;
+    for (let i = 0; i < count; i++) queue.add(`${i} ${'x'.repeat(200)}`);
+    start();
+    await receiver.until(count);
+    assert.deepEqual(
+      receiver.texts.map((text) => Number.parseInt(text, 10)),
+      Array.from({ length: count }, (_, i) => i),
+    );
+  });
+
+  it('sends the largest datagram there is, and skips what is larger with a warning', async () => {
+    queue.add('first', Buffer.alloc(65_506, 'a'), Buffer.alloc(65_507, 'b'), Buffer.alloc(9_000, 'c'), 'last');
+    start();
+    await receiver.until(4);
+    assert.equal(await stopped(), 0);
+    assert.deepEqual(
+      receiver.datagrams.map((datagram) => datagram.length),
+      [6, 65_507, 9_001, 5],
+    );
+    assert.match(
+      said.text,
+      /a record of 65508 bytes is skipped: a datagram carries at most 65,507 \(1 skipped so far\)/,
+    );
+    assert.match(said.text, /4 sent, 0 errors, 1 oversized, 2 over 8,192 bytes \(Maltrail cuts them\)\n$/);
+  });
+
+  it('sends to a host name', async () => {
+    queue.add('name');
+    start({ host: 'localhost' });
+    // Where the name is an IPv6 address nobody listens, and that is seen.
+    await Promise.race([receiver.until(1), said.until('localhost')]);
+  });
+
+  it('sends to an IPv6 address', { skip: HAS_IPV6 ? false : 'this machine has no IPv6' }, async () => {
+    const other = await Receiver.open(0, '::1');
+    queue.add('six');
+    start({ host: '::1', port: other.port });
+    await other.until(1);
+    await other.close();
+    assert.deepEqual(other.texts, ['six\n']);
+  });
+
+  it('goes on when the server comes back after a restart', async () => {
+    const { port } = socket.address;
+    queue.add('a');
+    start();
+    await receiver.until(1);
+    await socket.close();
+    await said.until('no connection to the queue server');
+    queue.add('b');
+    socket = await listen(port);
+    await receiver.until(2);
+    queue.add('c');
+    await receiver.until(3);
+    assert.deepEqual(receiver.texts, ['a\n', 'b\n', 'c\n']);
+    assert.equal(await stopped(), 0);
+    assert.match(said.text, /connected to the queue server/);
+  });
+
+  it('starts before the server, and stops while there is none', async () => {
+    const { port } = socket.address;
+    await socket.close();
+    start();
+    await said.until('trying again until there is one');
+    assert.equal(await stopped(), 0);
+    stop = new AbortController();
+    start();
+    socket = await listen(port);
+    queue.add('a');
+    await receiver.until(1);
+    assert.equal(await stopped(), 0);
+  });
+
+  it('holds records while nobody listens at the receiver, and goes on when somebody does', async () => {
+    const { port } = receiver;
+    queue.add('a');
+    start();
+    await receiver.until(1);
+    await receiver.close();
+    queue.add('lost', 'b', 'c');
+    await said.until('refuses datagrams (ECONNREFUSED)');
+    receiver = await Receiver.open(port);
+    await receiver.until(2);
+    assert.deepEqual(receiver.texts.slice(-2), ['b\n', 'c\n']);
+    assert.equal(await stopped(), 0);
+    assert.match(said.text, /takes datagrams again/);
+    assert.match(said.text, /4 sent, [1-9]\d* errors/);
+  });
+
+  it('gives back what it holds, in order, when it is stopped', async () => {
+    const items = Array.from({ length: 250 }, (_, i) => String(i));
+    queue.add(...items);
+    start({ rate: 50 });
+    await receiver.until(3);
+    assert.equal(await stopped(), 0);
+    const sent = receiver.texts.map((text) => text.trim());
+    assert.ok(sent.length < 100);
+    assert.deepEqual([...sent, ...(await queue.peek(1000)).map(String)], items);
+    assert.match(said.text, /\d+ records given back/);
+  });
+
+  it('loses nothing when it is stopped while records come in', async () => {
+    const items: string[] = [];
+    for (let round = 0; round < 20; round++) {
+      stop = new AbortController();
+      start({ rate: 100_000 });
+      const before = receiver.datagrams.length;
+      items.push(`${round}`);
+      queue.add(`${round}`);
+      await receiver.until(before + 1);
+      items.push(`${round}+`);
+      stop.abort();
+      queue.add(`${round}+`);
+      assert.equal(await running, 0);
+    }
+    const sent = receiver.texts.map((text) => text.trim());
+    assert.deepEqual([...sent, ...(await queue.peek(1000)).map(String)], items);
+  });
+
+  it('says so where it cannot give back', async () => {
+    queue.add('a', 'b', 'c');
+    start({ rate: 1 });
+    await receiver.until(1);
+    await queues.remove(queue.uuid);
+    assert.equal(await stopped(), 1);
+    assert.match(said.text, /2 records could not be given back .* ERR no queue has the key/);
+  });
+
+  it('fails where no datagram can go', async () => {
+    start({ host: 'fe80::1', port: 8337 });
+    assert.equal(await running, 1);
+    assert.match(said.text, /^d4 export udp: cannot send to \[fe80::1\]:8337: /);
+  });
+});
+
+describe('runUdpExport from servers of other kinds', () => {
+  let server: Server;
+  let receiver: Receiver;
+  let said: Said;
+  let stop: AbortController;
+
+  /** A server that answers commands by name, as a Redis would, and closes where it knows no answer. */
+  async function serve(answer: (command: string[]) => string | undefined): Promise<number> {
+    server = createServer((client) => {
+      let text = '';
+      client.on('error', () => {});
+      client.on('data', (chunk) => {
+        text += chunk.toString('latin1');
+        for (let request = readRequest(text); request !== undefined; request = readRequest(text)) {
+          text = request.rest;
+          const reply = answer(request.words);
+          if (reply === undefined) client.destroy();
+          else client.write(reply);
+        }
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  const run = (redisPort: number): Promise<number> =>
+    runUdpExport(
+      {
+        type: '3',
+        queue: '0d0c5d58-1e4d-4d4f-9f7b-5a3f2f0a9c11',
+        host: '127.0.0.1',
+        port: receiver.port,
+        redisHost: '127.0.0.1',
+        redisPort,
+        verbose: false,
+      },
+      stop.signal,
+      said,
+    );
+
+  beforeEach(async () => {
+    receiver = await Receiver.open();
+    said = new Said();
+    stop = new AbortController();
+  });
+
+  afterEach(async () => {
+    await new Promise((resolve) => server.close(resolve));
+    await receiver.close();
+  });
+
+  it('pops one at a time where the server takes no count', async () => {
+    const items = ['a', 'b', 'c'];
+    const port = await serve(([name = '', ...rest]) => {
+      if (name === 'info') return '$9\r\nloading:0\r\n';
+      if (name === 'rpop' && rest.length > 1) return "-ERR wrong number of arguments for 'rpop' command\r\n";
+      if (name === 'brpop') return '';
+      if (name === 'client' && rest[0]?.toUpperCase() === 'LIST') return undefined;
+      if (name !== 'rpop') return '+OK\r\n';
+      const item = items.shift();
+      return item === undefined ? '$-1\r\n' : `$${item.length}\r\n${item}\r\n`;
+    });
+    const running = run(port);
+    await receiver.until(3);
+    stop.abort();
+    assert.equal(await running, 0);
+    assert.deepEqual(receiver.texts, ['a\n', 'b\n', 'c\n']);
+  });
+
+  it('fails where the key is no list', async () => {
+    const port = await serve(([name = '']) => {
+      if (name === 'info') return '$9\r\nloading:0\r\n';
+      if (name === 'rpop') return '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n';
+      return '+OK\r\n';
+    });
+    assert.equal(await run(port), 1);
+    assert.match(said.text, /answers: WRONGTYPE/);
+  });
+});
+
+function readRequest(text: string): { words: string[]; rest: string } | undefined {
+  const head = /^\*(\d+)\r\n/.exec(text);
+  if (head === null) return undefined;
+  const words: string[] = [];
+  let at = head[0].length;
+  for (let i = 0; i < Number(head[1]); i++) {
+    const length = /^\$(\d+)\r\n/.exec(text.slice(at));
+    if (length === null) return undefined;
+    const start = at + length[0].length;
+    at = start + Number(length[1]) + 2;
+    if (text.length < at) return undefined;
+    words.push(text.slice(start, at - 2));
+  }
+  return { words: words.map((word, i) => (i === 0 ? word.toLowerCase() : word)), rest: text.slice(at) };
+}

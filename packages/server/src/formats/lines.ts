@@ -1,0 +1,100 @@
+import type { RefusalCode } from '@d4ts/protocol';
+import { Carry } from './carry.ts';
+import type { CutSink, Cutter, Format } from './port.ts';
+
+const NEWLINE = 0x0a;
+const EMPTY = Buffer.alloc(0);
+
+/** The largest line, its `\n` included, in bytes (docs/journal.md, rule 7). */
+export const MAX_LINE_BYTES = 1024 * 1024;
+
+/**
+ * Lines that end in `\n`; every other byte, `\r` and NUL too, belongs to the line. A line over the limit is cut into
+ * records of the limit; empty lines are kept in the bytes but are no items (docs/journal.md, rule 7).
+ */
+export function linesFormat(maxLineBytes: number = MAX_LINE_BYTES): Format {
+  return {
+    name: 'lines',
+    items: 'records',
+    maxRecordBytes: maxLineBytes,
+    newCutter: () => new LinesCutter(maxLineBytes),
+    recordEnd(bytes, at) {
+      const newline = bytes.indexOf(NEWLINE, at);
+      return newline === -1 ? bytes.length : newline + 1;
+    },
+    itemEnd(bytes, start, end) {
+      return end > start && bytes[end - 1] === NEWLINE ? end - 1 : end;
+    },
+  };
+}
+
+class LinesCutter implements Cutter {
+  readonly #max: number;
+  readonly #carry = new Carry();
+  readonly preamble: Buffer = EMPTY;
+
+  constructor(maxLineBytes: number) {
+    this.#max = maxLineBytes;
+  }
+
+  get pendingBytes(): number {
+    return this.#carry.length;
+  }
+
+  push(bytes: Buffer, sink: CutSink): RefusalCode | undefined {
+    if (this.#carry.length + bytes.length <= this.#max) this.#pushWithinLimit(bytes, sink);
+    else this.#pushPieceByPiece(bytes, sink);
+    return undefined;
+  }
+
+  end(sink: CutSink): boolean {
+    if (this.#carry.length === 0) return false;
+    const line = this.#carry.take();
+    sink.records([line], line.length, 1);
+    return true;
+  }
+
+  /** No line can be over the limit: only the last newline has to be found, and the lines to be counted. */
+  #pushWithinLimit(bytes: Buffer, sink: CutSink): void {
+    const end = bytes[bytes.length - 1] === NEWLINE ? bytes.length : bytes.lastIndexOf(NEWLINE) + 1;
+    if (end === 0) {
+      this.#carry.append(bytes);
+      return;
+    }
+    const whole = end === bytes.length ? bytes : bytes.subarray(0, end);
+    if (this.#carry.length === 0) {
+      sink.records([whole], end, countItems(whole, false));
+    } else {
+      const carried = this.#carry.take();
+      sink.records([carried, whole], carried.length + end, countItems(whole, true));
+    }
+    if (end < bytes.length) this.#carry.append(bytes.subarray(end));
+  }
+
+  /** Each piece fills the unfinished line up to the limit at the most; a line that is full and goes on is cut. */
+  #pushPieceByPiece(bytes: Buffer, sink: CutSink): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#carry.length === this.#max) {
+        sink.records([this.#carry.take()], this.#max, 1);
+        sink.cut();
+      }
+      const end = Math.min(bytes.length, at + this.#max - this.#carry.length);
+      this.#pushWithinLimit(bytes.subarray(at, end), sink);
+      at = end;
+    }
+  }
+}
+
+/** Lines that are not empty; `bytes` ends in a newline, `continues` says that its first line began earlier. */
+function countItems(bytes: Buffer, continues: boolean): number {
+  let items = 0;
+  let start = 0;
+  let newline = bytes.indexOf(NEWLINE);
+  if (newline === 0 && continues) items = 1;
+  while (newline !== -1) {
+    if (newline > start) items += 1;
+    start = newline + 1;
+    newline = bytes.indexOf(NEWLINE, start);
+  }
+  return items;
+}

@@ -1,0 +1,22 @@
+import type { Format } from './port.ts';
+
+const EMPTY = Buffer.alloc(0);
+const PIECE_BYTES = 64 * 1024;
+
+/** Bytes whose records are not known (yet): kept as they come, divisible anywhere, without items. */
+export const rawFormat: Format = {
+  name: 'raw',
+  items: 'records',
+  maxRecordBytes: PIECE_BYTES,
+  newCutter: () => ({
+    pendingBytes: 0,
+    preamble: EMPTY,
+    push(bytes, sink) {
+      if (bytes.length > 0) sink.records([bytes], bytes.length, 0);
+      return undefined;
+    },
+    end: () => false,
+  }),
+  recordEnd: (bytes, at) => Math.min(bytes.length, at + PIECE_BYTES),
+  itemEnd: (_bytes, start) => start,
+};

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { D4Error, parseSensorId } from '@d4ts/protocol';
+import type { Queue, QueueInfo, Queues, UnknownQueueConsumer } from '../port.ts';
+
+/** How a queue for tests answers `pop`: at once, or through a promise as one whose items lie on disk. */
+export type PopMode = 'at once' | 'later';
+
+/** For tests: a queue in memory that is filled by `add`. */
+export class MemoryQueue implements Queue {
+  readonly uuid: string;
+  readonly topic: string;
+  /** How the next pops are answered. */
+  mode: PopMode;
+  /** The next pop fails with this, once. */
+  failure: Error | undefined;
+  readonly #items: Buffer[] = [];
+  readonly #listeners = new Set<() => void>();
+  #pops: Promise<unknown> = Promise.resolve();
+  #taken = 0;
+  #flushed = 0;
+
+  constructor(topic: string, uuid: string, mode: PopMode) {
+    this.topic = topic;
+    this.uuid = uuid;
+    this.mode = mode;
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /** Listeners that are subscribed. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
+  /** Items come in, as from sensors. */
+  add(...items: (string | Buffer)[]): void {
+    for (const item of items) this.#items.push(typeof item === 'string' ? Buffer.from(item) : item);
+    this.#notify();
+  }
+
+  info(): QueueInfo {
+    return {
+      uuid: this.uuid,
+      topic: this.topic,
+      description: '',
+      limit: 100_000_000,
+      length: this.length,
+      taken: this.#taken,
+      dropped: 0,
+      flushed: this.#flushed,
+      createdAt: 0,
+    };
+  }
+
+  pop(count: number): Buffer[] | Promise<Buffer[]> {
+    if (this.mode === 'at once') return this.#take(count);
+    const popped = this.#pops.then(() => this.#take(count));
+    this.#pops = popped.catch(() => {});
+    return popped;
+  }
+
+  giveBack(items: readonly Buffer[]): number {
+    for (const item of items) this.#items.unshift(item);
+    this.#notify();
+    return this.length;
+  }
+
+  async range(start: number, stop: number): Promise<Buffer[]> {
+    const newestFirst = this.#items.toReversed();
+    const from = Math.max(start < 0 ? newestFirst.length + start : start, 0);
+    return newestFirst.slice(from, (stop < 0 ? newestFirst.length + stop : stop) + 1);
+  }
+
+  async peek(count: number): Promise<Buffer[]> {
+    return this.#items.slice(0, count);
+  }
+
+  flush(): number {
+    const flushed = this.#items.splice(0).length;
+    this.#flushed += flushed;
+    return flushed;
+  }
+
+  onItems(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #take(count: number): Buffer[] {
+    const failure = this.failure;
+    this.failure = undefined;
+    if (failure !== undefined) throw failure;
+    const taken = this.#items.splice(0, count);
+    this.#taken += taken.length;
+    return taken;
+  }
+
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** For tests: queues in memory. */
+export class MemoryQueues implements Queues {
+  mode: PopMode = 'at once';
+  readonly #queues = new Map<string, MemoryQueue>();
+  readonly #listeners = new Set<() => void>();
+  readonly #unknown = new Map<string, UnknownQueueConsumer>();
+
+  list(): QueueInfo[] {
+    return [...this.#queues.values()].map((queue) => queue.info());
+  }
+
+  get(uuid: string): MemoryQueue | undefined {
+    return this.#queues.get(uuid);
+  }
+
+  async add(options: { topic: string; uuid?: string }): Promise<MemoryQueue> {
+    return this.make(options.topic, options.uuid);
+  }
+
+  /** As `add`, at once. */
+  make(topic: string, wanted?: string): MemoryQueue {
+    const uuid = parseSensorId(wanted ?? randomUUID());
+    if (this.#queues.has(uuid)) throw new D4Error('D4_CONFLICT', `the queue ${uuid} exists`);
+    const queue = new MemoryQueue(topic, uuid, this.mode);
+    this.#queues.set(uuid, queue);
+    this.#notify();
+    return queue;
+  }
+
+  async remove(uuid: string): Promise<boolean> {
+    const removed = this.#queues.delete(uuid);
+    this.#notify();
+    return removed;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  unknown(key: string, address: string): void {
+    const name = `${key} ${address}`;
+    this.#unknown.set(name, { key, address, count: (this.#unknown.get(name)?.count ?? 0) + 1, lastAt: Date.now() });
+  }
+
+  unknownConsumers(): UnknownQueueConsumer[] {
+    return [...this.#unknown.values()];
+  }
+
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}

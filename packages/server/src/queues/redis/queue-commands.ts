@@ -1,0 +1,235 @@
+import type { Logger } from 'pino';
+import type { Queue } from '../port.ts';
+import {
+  argument,
+  type Client,
+  type Command,
+  type CommandContext,
+  type CommandHandler,
+  integer,
+  type LateReply,
+  ReplyError,
+  shown,
+  word,
+} from './command.ts';
+import { globTest } from './glob.ts';
+import { findQueue, formatQueueKey, parseQueueKey } from './queue-key.ts';
+import { take, untake } from './take.ts';
+import type { Delivery } from './waiting-lines.ts';
+
+const SECONDS = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
+
+/**
+ * The commands on lists, which here are queues. Both ends pop the oldest item (docs/journal.md, rule 25); a queue
+ * without items is no key, as an empty list is none in Redis.
+ */
+export const QUEUE_COMMANDS: readonly Command[] = [
+  { name: 'lpop', arity: -2, keys: [1, 1, 1], flags: ['write', 'fast'], handle: pop },
+  { name: 'rpop', arity: -2, keys: [1, 1, 1], flags: ['write', 'fast'], handle: pop },
+  { name: 'blpop', arity: -3, keys: [1, -2, 1], flags: ['write', 'blocking'], handle: blockingPop },
+  { name: 'brpop', arity: -3, keys: [1, -2, 1], flags: ['write', 'blocking'], handle: blockingPop },
+  { name: 'rpush', arity: -3, keys: [1, 1, 1], flags: ['write', 'fast'], handle: giveBack },
+  { name: 'lpush', arity: -3, keys: [1, 1, 1], flags: ['write', 'fast'], handle: push },
+  { name: 'llen', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: length },
+  { name: 'lrange', arity: 4, keys: [1, 1, 1], flags: ['readonly'], handle: range },
+  { name: 'lindex', arity: 3, keys: [1, 1, 1], flags: ['readonly'], handle: index },
+  { name: 'del', arity: -2, keys: [1, -1, 1], flags: ['write'], handle: flush },
+  { name: 'unlink', arity: -2, keys: [1, -1, 1], flags: ['write'], handle: flush },
+  { name: 'exists', arity: -2, keys: [1, -1, 1], flags: ['readonly', 'fast'], handle: exists },
+  { name: 'type', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: type },
+  { name: 'keys', arity: 2, keys: [0, 0, 0], flags: ['readonly'], handle: keys },
+  { name: 'scan', arity: -2, keys: [0, 0, 0], flags: ['readonly'], handle: scan },
+  { name: 'dbsize', arity: 1, keys: [0, 0, 0], flags: ['readonly', 'fast'], handle: size },
+];
+
+function queueAt(context: CommandContext, args: readonly Buffer[], at: number): Queue | undefined {
+  return findQueue(context.queues, parseQueueKey(argument(args, at)));
+}
+
+/** The queue that a consumer pops from; one that does not exist is noted (rule 24). */
+function poppedQueue(context: CommandContext, client: Client, key: Buffer): Queue | undefined {
+  const queue = findQueue(context.queues, parseQueueKey(key));
+  if (queue === undefined) context.queues.unknown(shown(key), client.address);
+  return queue;
+}
+
+function pop(...[context, client, args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {
+  if (args.length > 3) throw new ReplyError('ERR syntax error');
+  const single = args.length === 2;
+  const count = single ? 1 : integer(args, 2);
+  if (count < 0) throw new ReplyError('ERR value is out of range, must be positive');
+  const queue = poppedQueue(context, client, argument(args, 1));
+  const answer = (items: readonly Buffer[], to: typeof out): void => {
+    const first = items[0];
+    if (first === undefined || queue === undefined) {
+      if (single) to.null();
+      else if (count === 0 && queue !== undefined && queue.length > 0) to.array(0);
+      else to.nullArray();
+      return;
+    }
+    if (single) to.bulk(first);
+    else to.bulks(items);
+    client.delivers(queue, items);
+  };
+  const taken = queue === undefined ? [] : take(queue, count, context.log);
+  if (!(taken instanceof Promise)) {
+    answer(taken, out);
+    return undefined;
+  }
+  return taken.then((items) => ({
+    write: (to) => answer(items, to),
+    abandon: () => {
+      if (queue !== undefined) untake(queue, items, context.log);
+    },
+  }));
+}
+
+function blockingPop(...[context, client, args]: Parameters<CommandHandler>): Promise<LateReply> {
+  const timeout = seconds(args, args.length - 1);
+  const keys = args.slice(1, -1).map((text) => ({ text, key: parseQueueKey(text) }));
+  for (const { text, key } of keys) {
+    if (findQueue(context.queues, key) === undefined) context.queues.unknown(shown(text), client.address);
+  }
+  // The keys are views of network chunks that would otherwise be kept for as long as the client waits.
+  const kept = keys.map(({ text, key }) => ({ text: Buffer.from(text), key }));
+  client.unblockedByError = false;
+  const wait = context.lines.wait(kept, timeout);
+  client.wait = wait;
+  return wait.outcome
+    .finally(() => {
+      client.wait = undefined;
+    })
+    .then((delivery) => deliveryReply(context.log, client, delivery));
+}
+
+function deliveryReply(log: Logger, client: Client, delivery: Delivery | undefined): LateReply {
+  if (delivery === undefined) {
+    const write: LateReply['write'] = (out) =>
+      client.unblockedByError ? out.error('UNBLOCKED client unblocked via CLIENT UNBLOCK') : out.nullArray();
+    return { write, abandon: () => {} };
+  }
+  const { queue, key, item } = delivery;
+  return {
+    write: (out) => {
+      out.bulks([key, item]);
+      client.delivers(queue, [item]);
+    },
+    abandon: () => untake(queue, [item], log),
+  };
+}
+
+/** A timeout in seconds, perhaps with a fraction, as ms; never rounded down to 0, which is for ever. */
+function seconds(args: readonly Buffer[], at: number): number {
+  const text = word(args, at);
+  const value = Number(text);
+  if (!SECONDS.test(text) || !Number.isFinite(value)) {
+    throw new ReplyError('ERR timeout is not a float or out of range');
+  }
+  if (value < 0) throw new ReplyError('ERR timeout is negative');
+  return Math.ceil(value * 1000);
+}
+
+function giveBack(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  const queue = queueAt(context, args, 1);
+  if (queue === undefined) throw unknownQueue(argument(args, 1));
+  const items = args.slice(2);
+  // As in Redis, the length before waiting clients get what was pushed.
+  const length = queue.length + items.length;
+  queue.giveBack(items);
+  out.integer(length);
+}
+
+function push(...[context, , args]: Parameters<CommandHandler>): undefined {
+  if (queueAt(context, args, 1) === undefined) throw unknownQueue(argument(args, 1));
+  throw new ReplyError('ERR LPUSH is not supported: records come from sensors; RPUSH gives back what was popped');
+}
+
+function unknownQueue(key: Buffer): ReplyError {
+  return new ReplyError(
+    `ERR no queue has the key '${shown(key)}': a queue is made by "d4 queue add TYPE", its key is analyzer:TYPE:UUID`,
+  );
+}
+
+function length(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  out.integer(queueAt(context, args, 1)?.length ?? 0);
+}
+
+function range(...[context, , args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {
+  const start = integer(args, 2);
+  const stop = integer(args, 3);
+  const queue = queueAt(context, args, 1);
+  if (queue === undefined) {
+    out.array(0);
+    return undefined;
+  }
+  return queue.range(start, stop).then((items) => ({ write: (to) => to.bulks(items), abandon: () => {} }));
+}
+
+function index(...[context, , args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {
+  const at = integer(args, 2);
+  const queue = queueAt(context, args, 1);
+  if (queue === undefined) {
+    out.null();
+    return undefined;
+  }
+  return queue.range(at, at).then(([item]) => ({
+    write: (to) => (item === undefined ? to.null() : to.bulk(item)),
+    abandon: () => {},
+  }));
+}
+
+function flush(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  let flushed = 0;
+  for (let at = 1; at < args.length; at++) {
+    const queue = queueAt(context, args, at);
+    if (queue !== undefined && queue.flush() > 0) flushed++;
+  }
+  out.integer(flushed);
+}
+
+function exists(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  let found = 0;
+  for (let at = 1; at < args.length; at++) {
+    if ((queueAt(context, args, at)?.length ?? 0) > 0) found++;
+  }
+  out.integer(found);
+}
+
+function type(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  out.simple((queueAt(context, args, 1)?.length ?? 0) > 0 ? 'list' : 'none');
+}
+
+function filledKeys(context: CommandContext, pattern: string): Buffer[] {
+  const matches = globTest(pattern);
+  const found: Buffer[] = [];
+  for (const queue of context.queues.list()) {
+    const key = formatQueueKey(queue);
+    if (queue.length > 0 && matches(key)) found.push(Buffer.from(key));
+  }
+  return found;
+}
+
+function keys(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  out.bulks(filledKeys(context, word(args, 1)));
+}
+
+/** Everything in one answer: queues are few. */
+function scan(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  if (!/^\d+$/.test(word(args, 1))) throw new ReplyError('ERR invalid cursor');
+  let pattern = '*';
+  let onlyType = 'list';
+  for (let at = 2; at < args.length; at += 2) {
+    const option = word(args, at).toLowerCase();
+    if (option === 'match') pattern = word(args, at + 1);
+    else if (option === 'type') onlyType = word(args, at + 1).toLowerCase();
+    else if (option === 'count') integer(args, at + 1);
+    else throw new ReplyError('ERR syntax error');
+  }
+  out.array(2);
+  out.text('0');
+  out.bulks(onlyType === 'list' && word(args, 1) === '0' ? filledKeys(context, pattern) : []);
+}
+
+function size(...[context, , , out]: Parameters<CommandHandler>): undefined {
+  out.integer(filledKeys(context, '*').length);
+}

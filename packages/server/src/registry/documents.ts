@@ -1,0 +1,151 @@
+import { D4Error, type SensorId } from '@d4ts/protocol';
+import Type, { type Static, type TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type {
+  AcceptedType,
+  Block,
+  ClaimedRefusal,
+  CursorState,
+  Knock,
+  QueueDefinition,
+  Sensor,
+  SensorActivity,
+  Token,
+  User,
+} from './port.ts';
+
+/** Reads a document that was stored as JSON text. @throws {D4Error} D4_REGISTRY_DAMAGED, naming `what` */
+export type DocumentParser<T> = (json: string, what: string) => T;
+
+const time = Type.Number();
+const count = Type.Integer({ minimum: 0 });
+const sensorId = Type.Unsafe<SensorId>(
+  Type.String({ pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' }),
+);
+const role = Type.Enum(['admin', 'user', 'viewer', 'sensor_register']);
+const refusalCount = Type.Object({ count, lastAt: time, lastAddress: Type.String() });
+
+const sensor = Type.Object({
+  uuid: sensorId,
+  key: Type.String({ minLength: 1 }),
+  state: Type.Enum(['pending', 'approved', 'revoked']),
+  description: Type.String(),
+  mail: Type.String(),
+  thirdParty: Type.Boolean(),
+  unproven: Type.Boolean(),
+  maxPayloadBytes: Type.Optional(count),
+  createdAt: time,
+});
+
+const acceptedType = Type.Object({ name: Type.String(), createdAt: time });
+
+const queue = Type.Object({
+  uuid: Type.String(),
+  topic: Type.String(),
+  description: Type.String(),
+  limit: count,
+  filters: Type.Array(
+    Type.Object({ from: Type.Number(), sensors: Type.Union([Type.Literal('all'), Type.Array(sensorId)]) }),
+  ),
+  createdAt: time,
+});
+
+const block = Type.Object({
+  target: Type.String(),
+  kind: Type.Enum(['network', 'sensor']),
+  reason: Type.String(),
+  createdAt: time,
+});
+
+const user = Type.Object({
+  mail: Type.String(),
+  passwordHash: Type.String(),
+  role,
+  mustChangePassword: Type.Boolean(),
+  createdAt: time,
+});
+
+const token = Type.Object({
+  name: Type.String(),
+  user: Type.String(),
+  role,
+  createdAt: time,
+  expiresAt: Type.Optional(time),
+});
+
+const cursor = Type.Object({
+  sequence: Type.Number(),
+  record: Type.Number(),
+  taken: Type.Number(),
+  dropped: Type.Number(),
+  flushed: Type.Number(),
+  givenBack: Type.Array(Type.String()),
+});
+
+const sensorActivity = Type.Object({
+  firstSeen: time,
+  lastSeen: time,
+  lastAddress: Type.String(),
+  topics: Type.Record(
+    Type.String(),
+    Type.Object({ frames: count, bytes: count, records: count, sessions: count, firstSeen: time, lastSeen: time }),
+  ),
+  refusals: Type.Record(Type.String(), refusalCount),
+});
+
+const claimedRefusals = Type.Array(
+  Type.Object({
+    address: Type.String(),
+    code: Type.String(),
+    claimed: Type.Optional(sensorId),
+    count,
+    firstAt: time,
+    lastAt: time,
+  }),
+);
+
+const knocks = Type.Array(
+  Type.Object({ uuid: sensorId, address: Type.String(), type: count, count, firstAt: time, lastAt: time }),
+);
+
+/** Parsers of what the registry stores as JSON. Codes of refusals are texts: an older version may have had others. */
+export const PARSE = {
+  sensor: parserOf(sensor) satisfies DocumentParser<Sensor>,
+  acceptedType: parserOf(acceptedType) satisfies DocumentParser<AcceptedType>,
+  queue: parserOf(queue) satisfies DocumentParser<QueueDefinition>,
+  block: parserOf(block) satisfies DocumentParser<Block>,
+  user: parserOf(user) satisfies DocumentParser<User>,
+  token: parserOf(token) satisfies DocumentParser<Token>,
+  cursor: parserOf(cursor) satisfies DocumentParser<CursorState>,
+  sensorActivity: parserOf(sensorActivity) satisfies DocumentParser<
+    Omit<SensorActivity, 'refusals'> & { refusals: Record<string, Static<typeof refusalCount>> }
+  >,
+  refusalTotals: parserOf(Type.Record(Type.String(), count)),
+  claimedRefusals: parserOf(claimedRefusals) satisfies DocumentParser<
+    (Omit<ClaimedRefusal, 'code' | 'claimed'> & { code: string })[]
+  >,
+  knocks: parserOf(knocks) satisfies DocumentParser<Knock[]>,
+};
+
+function parserOf<S extends TSchema>(schema: S): DocumentParser<Static<S>> {
+  const validator = Compile(schema);
+  return (json, what) => {
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch (error) {
+      throw damaged(what, 'it is not JSON', error);
+    }
+    if (validator.Check(value)) return value;
+    const [problem] = validator.Errors(value);
+    throw damaged(what, `${problem?.instancePath ?? ''} ${problem?.message ?? 'does not fit its schema'}`.trim());
+  };
+}
+
+function damaged(what: string, why: string, cause?: unknown): D4Error {
+  return new D4Error(
+    'D4_REGISTRY_DAMAGED',
+    `${what} cannot be read: ${why}; restore the registry from a backup`,
+    cause,
+  );
+}

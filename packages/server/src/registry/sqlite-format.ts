@@ -1,0 +1,75 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { D4Error } from '@d4ts/protocol';
+
+/** Brings the tables from one format version to the next; called within a transaction. */
+export type Migration = (database: DatabaseSync) => void;
+
+/** The history of the format: the n-th one (from 1) makes version n. Never change one that was released; add one. */
+export const MIGRATIONS: readonly Migration[] = [
+  (database) => {
+    database.exec(`
+      CREATE TABLE document (
+        collection TEXT NOT NULL,
+        key TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (collection, key)
+      ) WITHOUT ROWID;
+      CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        time INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        address TEXT,
+        collection TEXT NOT NULL,
+        key TEXT NOT NULL,
+        before TEXT,
+        after TEXT
+      );
+      CREATE TABLE cursor (queue TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE activity (sensor TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE summary (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    `);
+  },
+];
+
+/**
+ * The format version of a database; 0 for a new one.
+ * @throws whatever SQLite says of a damaged file
+ */
+function formatVersion(database: DatabaseSync): number {
+  database.exec('CREATE TABLE IF NOT EXISTS format (version INTEGER NOT NULL)');
+  const row = database.prepare('SELECT max(version) AS version FROM format').get();
+  return typeof row?.version === 'number' ? row.version : 0;
+}
+
+/**
+ * Brings a database to the newest format, in one transaction.
+ * @throws {D4Error} D4_REGISTRY_FORMAT where a newer version of the program has written it
+ */
+export function migrate(database: DatabaseSync, file: string, migrations: readonly Migration[]): void {
+  const version = formatVersion(database);
+  if (version > migrations.length) {
+    throw new D4Error(
+      'D4_REGISTRY_FORMAT',
+      `${file} has format ${version}, and this version of the program knows formats up to ${migrations.length}: start the newer version that wrote it`,
+    );
+  }
+  if (version === migrations.length) return;
+  inTransaction(database, () => {
+    for (const step of migrations.slice(version)) step(database);
+    database.exec('DELETE FROM format');
+    database.prepare('INSERT INTO format (version) VALUES (?)').run(migrations.length);
+  });
+}
+
+/** Runs `work` in a transaction: all of it is durable when this returns, or none of it is. */
+export function inTransaction(database: DatabaseSync, work: () => void): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    work();
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,284 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { connect, type TLSSocket } from 'node:tls';
+import { FrameEncoder, newSensorId, PROTOCOL_VERSION, type SensorId, sensorIdHex } from '@d4ts/protocol';
+import { type CommandResult, launchServer, runD4, type ServerProcess, startD4 } from '@d4ts/testkit';
+
+/** How long something that must happen may take, in ms. */
+const PATIENCE = 20_000;
+
+describe('the management commands', () => {
+  let server: ServerProcess;
+  let folder: string;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'd4-management-'));
+    server = await launchServer();
+  });
+  after(async () => {
+    await server.dispose();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** Runs a command on the server's home. */
+  function d4(words: string, input?: Buffer | string): Promise<CommandResult> {
+    return runD4([...words.split(' '), '--home', server.home], input === undefined ? {} : { input });
+  }
+
+  /** As `d4`, where it must exit 0. @returns what it printed */
+  async function done(words: string, input?: Buffer | string): Promise<string> {
+    const { code, stdout, stderr } = await d4(words, input);
+    assert.equal(code, 0, `d4 ${words}: ${stderr}`);
+    assert.equal(stderr, '', words);
+    return stdout;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: what a test looks at in JSON, it asserts
+  async function json(words: string): Promise<any> {
+    return JSON.parse(await done(`${words} --json`));
+  }
+
+  /** As `d4`, where it must fail. @returns its message */
+  async function fails(code: number, words: string): Promise<string> {
+    const result = await d4(words);
+    assert.equal(result.code, code, `d4 ${words}: ${result.stderr}`);
+    assert.equal(result.stdout, '', words);
+    return result.stderr;
+  }
+
+  async function addSensor(key = 'the key'): Promise<{ uuid: SensorId; encoder: FrameEncoder }> {
+    const uuid = newSensorId();
+    await done(`sensor add --uuid ${uuid} --key-file - --approve`, key);
+    return { uuid, encoder: new FrameEncoder({ sensor: uuid, key: Buffer.from(key), version: PROTOCOL_VERSION }) };
+  }
+
+  async function connectSensor(): Promise<TLSSocket> {
+    const [host, port] = server.info.listen.split(':');
+    const socket = connect({ host: host ?? '', port: Number(port), ca: server.info.ca });
+    socket.on('error', () => {});
+    await once(socket, 'secureConnect');
+    socket.resume();
+    return socket;
+  }
+
+  /** How often the server has let a sensor in. */
+  function connections(): number {
+    return server.log().split('"a sensor is connected"').length;
+  }
+
+  async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
+    const end = Date.now() + PATIENCE;
+    while (!(await condition())) {
+      assert.ok(Date.now() < end, `${what}: not within ${PATIENCE} ms`);
+      await setTimeout(10);
+    }
+  }
+
+  it('answer the health check', async () => {
+    assert.equal(await done('healthcheck'), 'ready\n');
+    assert.deepEqual(await json('healthcheck'), { status: 'ready' });
+  });
+
+  it('take a sensor from registration to removal', async () => {
+    const uuid = newSensorId();
+    const name = 'roof\x1b[31m';
+    const added = await runD4([
+      'sensor',
+      'add',
+      '--uuid',
+      sensorIdHex(uuid),
+      '--key',
+      'k',
+      '--description',
+      name,
+      '--home',
+      server.home,
+    ]);
+    assert.equal(added.code, 0, added.stderr);
+    assert.match(added.stdout, new RegExp(`${uuid} is registered and pending`));
+    assert.match(await done('sensor list'), new RegExp(`${uuid} +pending .* roof\\\\x1b\\[31m\n`));
+    assert.match(await fails(1, `sensor add --uuid ${uuid} --key k`), /D4_CONFLICT/);
+
+    assert.match(await done(`sensor approve ${uuid}`), new RegExp(`${uuid} is approved`));
+    await done(`sensor approve ${sensorIdHex(uuid).toUpperCase()}`);
+    const shown = await json(`sensor show ${uuid}`);
+    assert.equal(shown.state, 'disconnected');
+    assert.equal(shown.description, name);
+    assert.match(await done(`sensor revoke ${uuid}`), /is revoked/);
+    assert.equal((await json('sensor list')).find((each: { uuid: string }) => each.uuid === uuid).state, 'revoked');
+    await done(`sensor remove ${uuid}`);
+    assert.match(await fails(1, `sensor show ${uuid}`), /D4_NOT_FOUND/);
+    assert.match(await fails(1, `sensor kick ${uuid}`), /D4_NOT_FOUND/);
+  });
+
+  it('show what a sensor sends, and close its connections when it may no longer', async () => {
+    const { uuid, encoder } = await addSensor();
+    for (const [words, ending] of [
+      [`sensor kick ${uuid}`, ''],
+      [`sensor revoke ${uuid}`, `sensor approve ${uuid}`],
+      [`block add ${uuid}`, `block remove ${uuid}`],
+      ['block add 127.0.0.0/8', 'block remove 127.0.0.0/8'],
+      [`sensor remove ${uuid}`, ''],
+    ] as const) {
+      const socket = await connectSensor();
+      const connected = connections();
+      socket.write(encoder.encode(3, Buffer.from('a line\n'), 1));
+      await until(async () => connections() > connected, words);
+      const closed = once(socket, 'close');
+      if (words.startsWith('sensor kick')) {
+        const text = await done(`sensor show ${uuid}`);
+        assert.match(text, /^state +receiving$/m);
+        assert.match(text, /^SESSION OF .*\n.* 3 +127\.0\.0\.1:/m);
+        assert.match(await done('status'), /^sensors +.*1 receiving/m);
+      }
+      await done(words);
+      await closed;
+      if (ending !== '') await done(ending);
+    }
+  });
+
+  it('show refusals: verified ones as the sensor’s own, the others as claimed', async () => {
+    const { uuid, encoder } = await addSensor();
+    const impostor = new FrameEncoder({ sensor: uuid, key: Buffer.from('another'), version: PROTOCOL_VERSION });
+    const stranger = newSensorId();
+    const unknown = new FrameEncoder({ sensor: stranger, key: Buffer.from('k'), version: PROTOCOL_VERSION });
+    for (const frame of [
+      encoder.encode(77, Buffer.from('x'), 1),
+      impostor.encode(3, Buffer.from('x\n'), 1),
+      unknown.encode(3, Buffer.from('x\n'), 1),
+    ]) {
+      const socket = await connectSensor();
+      const closed = once(socket, 'close');
+      socket.write(frame);
+      await closed;
+    }
+    const text = await done(`sensor show ${uuid}`);
+    assert.match(text, /^state +refused: type-not-accepted$/m);
+    assert.match(text, /^type-not-accepted +1 +\S+Z +127\.0\.0\.1 +verified$/m);
+    assert.match(text, /^hmac-wrong +1 +\S+Z +127\.0\.0\.1 +claimed$/m);
+
+    const status = await done('status');
+    assert.match(status, /^hmac-wrong +1$/m);
+    assert.match(status, /^not-registered +[1-9]\d*$/m);
+    assert.match(status, new RegExp(`^not-registered .* ${stranger}$`, 'm'));
+    assert.match(status, new RegExp(`^${stranger} +3 +1 `, 'm'));
+    const { refusals, knocks } = await json('status');
+    assert.equal(refusals['type-not-accepted'], 1);
+    assert.equal(knocks[0].uuid, stranger);
+  });
+
+  it('accept types, each once', async () => {
+    assert.match(await done('type add suricata-eve'), /^type suricata-eve is accepted\n$/);
+    await done('type add suricata-eve');
+    assert.match(await fails(1, 'type add Suricata-EVE'), /D4_CONFLICT/);
+    assert.match(await fails(2, 'type add 255'), /D4_BAD_TYPE/);
+    assert.match(await done('type list'), /^3 +log lines .*\n(.*\n)*suricata-eve +meta type /m);
+    await done('type remove suricata-eve');
+    assert.match(await fails(1, 'type remove suricata-eve'), /D4_NOT_FOUND/);
+  });
+
+  it('make queues, and give their items byte for byte', async () => {
+    const uuid = (await done('queue add 3 --description alerts --limit 1000')).trimEnd();
+    assert.match(uuid, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    const lines = Buffer.concat([
+      Buffer.from('one\r\ntw\0o\n'),
+      Buffer.from([0xff, 0x1b, 0x0a]),
+      Buffer.from('four\n'),
+    ]);
+    const { encoder } = await addSensor();
+    const socket = await connectSensor();
+    socket.end(encoder.encode(3, lines, 1));
+    await once(socket, 'close');
+    await until(async () => (await json(`queue show ${uuid}`)).length === 4, 'the items');
+
+    const popped = async (words: string): Promise<Buffer> => {
+      const child = startD4([...words.split(' '), '--home', server.home]);
+      const chunks: Buffer[] = [];
+      for await (const chunk of child.stdout) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    };
+    assert.deepEqual(await popped(`queue peek ${uuid} -n 10`), lines);
+    assert.deepEqual(await json(`queue peek ${uuid} -n 3`), [
+      { data: 'one\r', encoding: 'utf8' },
+      { data: 'tw\0o', encoding: 'utf8' },
+      { data: '/xs=', encoding: 'base64' },
+    ]);
+    assert.deepEqual(await popped(`queue pop ${sensorIdHex(uuid as SensorId)}`), Buffer.from('one\r\n'));
+    assert.deepEqual(await popped(`queue pop -n 2 ${uuid}`), lines.subarray(5, 13));
+    assert.match(await done('queue list'), new RegExp(`^${uuid} +3 +1 +3 +0 +0 +1000 +alerts$`, 'm'));
+    assert.match(await done(`queue flush ${uuid}`), /^1 items /);
+    assert.equal(await done(`queue pop ${uuid} -n 5`), '');
+
+    const again = (await done('queue add 3 --from 1h')).trimEnd();
+    assert.ok((await json(`queue show ${again}`)).length >= 4);
+    assert.match(await fails(1, `queue add 3 --uuid ${again}`), /D4_CONFLICT/);
+    for (const each of [uuid, again]) await done(`queue remove ${each}`);
+    assert.match(await fails(1, `queue pop ${uuid}`), /D4_NOT_FOUND/);
+    assert.match(await fails(1, 'queue add nosuch'), /D4_TYPE_NOT_ACCEPTED/);
+  });
+
+  it('block addresses, networks and sensors, each once', async () => {
+    assert.match(await done('block add 192.0.2.77/24'), /^192\.0\.2\.0\/24 is blocked\n$/);
+    await done('block add 192.0.2.0/24');
+    assert.match(await done('block list'), /^192\.0\.2\.0\/24 +network /m);
+    await done('block remove 192.0.2.0/24');
+    assert.match(await fails(1, 'block remove 192.0.2.0/24'), /D4_NOT_FOUND/);
+    assert.match(await fails(2, 'block add example.org'), /D4_BAD_BLOCK/);
+  });
+
+  it('tell wrong use from failure', async () => {
+    const uuid = newSensorId();
+    await fails(2, 'sensor show nonsense');
+    await fails(2, `sensor add --uuid ${uuid}`);
+    await fails(2, 'sensor add --uuid 5f2b3c1e-8d44-1c36-9a1f-0c1d2e3f4a5b --key k');
+    await fails(2, 'queue add 3 --from yesterday');
+    await fails(2, `queue pop ${uuid} -n 0`);
+    await fails(2, `status --url ${server.info.url}`);
+  });
+
+  it('reach a server elsewhere by its address, a token and its CA', async () => {
+    const ca = join(folder, 'ca.crt');
+    writeFileSync(ca, server.info.ca);
+    const token = /API_Key=(\S+)/.exec(readFileSync(join(server.home, 'DEFAULT_PASSWORD'), 'utf8'))?.[1] ?? '';
+    const there = ['--url', server.info.url, '--token', token];
+    const trusted = await runD4(['type', 'list', ...there, '--ca', ca]);
+    assert.equal(trusted.code, 0, trusted.stderr);
+    assert.match(trusted.stdout, /log lines/);
+    const health = await runD4(['healthcheck', '--url', server.info.url, '--ca', ca]);
+    assert.equal(health.code, 0, health.stderr);
+    const untrusted = await runD4(['type', 'list', ...there]);
+    assert.equal(untrusted.code, 1);
+    assert.match(untrusted.stderr, /D4_SERVER_UNREACHABLE/);
+    const refused = await runD4(['type', 'list', '--url', server.info.url, '--token', 'wrong', '--ca', ca]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /D4_TOKEN_UNKNOWN/);
+  });
+
+  it('say when no server runs, when it was killed, and when another one answers in its place', async () => {
+    const empty = join(folder, 'empty');
+    mkdirSync(empty);
+    const none = await runD4(['status'], { environment: { D4_HOME: empty } });
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /no server runs on .*D4_SERVER_NOT_RUNNING/);
+
+    const left = join(folder, 'left');
+    mkdirSync(left);
+    const killed = await launchServer();
+    copyFileSync(join(killed.home, 'server.json'), join(left, 'server.json'));
+    await killed.kill9();
+    const gone = await runD4(['healthcheck', '--home', left]);
+    await killed.dispose();
+    assert.equal(gone.code, 1);
+    assert.match(gone.stderr, /does not answer at .*D4_SERVER_NOT_RUNNING/);
+
+    writeFileSync(join(left, 'server.json'), JSON.stringify({ ...killed.info, url: server.info.url }));
+    const other = await runD4(['status', '--home', left]);
+    assert.equal(other.code, 1);
+    assert.match(other.stderr, /D4_OTHER_SERVER/);
+  });
+});
