@@ -8,7 +8,7 @@ import { JournalQueue } from './journal-queue.ts';
 import type { Queue, QueueInfo, Queues, UnknownQueueConsumer } from './port.ts';
 
 /** A queue drops its oldest items beyond this many, unless it has a limit of its own (docs/journal.md, rule 23). */
-export const DEFAULT_QUEUE_LIMIT = 100_000_000;
+const DEFAULT_QUEUE_LIMIT = 100_000_000;
 /** Cursors are saved at most this long after a change, saving included less than 200 ms (rule 25). */
 const SAVE_MS = 100;
 /** Blocks of queues that nobody reads are let go after this. */
