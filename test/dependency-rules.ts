@@ -38,6 +38,8 @@ const TEST_PACKAGES = ['@d4ts/testkit', '@d4ts/protocol'];
 interface Manifest {
   readonly name: string;
   readonly dependencies: ReadonlySet<string>;
+  /** What may be imported of it, e.g. `@d4ts/server` and `@d4ts/server/journal`. */
+  readonly entryPoints: ReadonlySet<string>;
 }
 
 /** A file that imports another, with what is known of the place of the import. */
@@ -116,8 +118,9 @@ function packageViolation(
     return specifier === 'node:test' && !forTests ? "'node:test' is there for tests only" : undefined;
   }
   const name = packageName(specifier);
-  const own = [...manifests.values()].some((manifest) => manifest.name === name);
-  if (own && name !== specifier) return `'${specifier}' reaches into ${name}: import '${name}'`;
+  const owner = [...manifests.values()].find((manifest) => manifest.name === name);
+  const own = owner !== undefined;
+  if (owner !== undefined && !owner.entryPoints.has(specifier)) return `'${specifier}' reaches into ${name}: import '${name}'`;
   if (importer.owner === undefined) {
     return own || rootDependencies.has(name) || isDeclaredAnywhere(name, manifests) ? undefined : undeclared(name);
   }
@@ -175,9 +178,11 @@ function readManifest(file: string): Manifest {
     dependencies = {},
     devDependencies = {},
     peerDependencies = {},
+    exports = { '.': '' },
   } = JSON.parse(readFileSync(file, 'utf8'));
   return {
     name,
     dependencies: new Set([dependencies, devDependencies, peerDependencies].flatMap((listed) => Object.keys(listed))),
+    entryPoints: new Set(Object.keys(exports).map((path) => name + path.slice(1))),
   };
 }

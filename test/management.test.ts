@@ -7,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { FrameEncoder, newSensorId, PROTOCOL_VERSION, type SensorId, sensorIdHex } from '@d4ts/protocol';
+import type { ItemView, QueueView, SensorView, Status } from '@d4ts/server';
 import { type CommandResult, launchServer, runD4, type ServerProcess, startD4 } from '@d4ts/testkit';
 
 /** How long something that must happen may take, in ms. */
@@ -38,8 +39,7 @@ describe('the management commands', () => {
     return stdout;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: what a test looks at in JSON, it asserts
-  async function json(words: string): Promise<any> {
+  async function json<T>(words: string): Promise<T> {
     return JSON.parse(await done(`${words} --json`));
   }
 
@@ -81,7 +81,7 @@ describe('the management commands', () => {
 
   it('answer the health check', async () => {
     assert.equal(await done('healthcheck'), 'ready\n');
-    assert.deepEqual(await json('healthcheck'), { status: 'ready' });
+    assert.deepEqual(await json<{ status: string }>('healthcheck'), { status: 'ready' });
   });
 
   it('take a sensor from registration to removal', async () => {
@@ -106,11 +106,11 @@ describe('the management commands', () => {
 
     assert.match(await done(`sensor approve ${uuid}`), new RegExp(`${uuid} is approved`));
     await done(`sensor approve ${sensorIdHex(uuid).toUpperCase()}`);
-    const shown = await json(`sensor show ${uuid}`);
+    const shown = await json<SensorView>(`sensor show ${uuid}`);
     assert.equal(shown.state, 'disconnected');
     assert.equal(shown.description, name);
     assert.match(await done(`sensor revoke ${uuid}`), /is revoked/);
-    assert.equal((await json('sensor list')).find((each: { uuid: string }) => each.uuid === uuid).state, 'revoked');
+    assert.equal((await json<SensorView[]>('sensor list')).find((each) => each.uuid === uuid)?.state, 'revoked');
     await done(`sensor remove ${uuid}`);
     assert.match(await fails(1, `sensor show ${uuid}`), /D4_NOT_FOUND/);
     assert.match(await fails(1, `sensor kick ${uuid}`), /D4_NOT_FOUND/);
@@ -167,9 +167,9 @@ describe('the management commands', () => {
     assert.match(status, /^not-registered +[1-9]\d*$/m);
     assert.match(status, new RegExp(`^not-registered .* ${stranger}$`, 'm'));
     assert.match(status, new RegExp(`^${stranger} +3 +1 `, 'm'));
-    const { refusals, knocks } = await json('status');
+    const { refusals, knocks } = await json<Status>('status');
     assert.equal(refusals['type-not-accepted'], 1);
-    assert.equal(knocks[0].uuid, stranger);
+    assert.equal(knocks[0]?.uuid, stranger);
   });
 
   it('accept types, each once', async () => {
@@ -194,7 +194,7 @@ describe('the management commands', () => {
     const socket = await connectSensor();
     socket.end(encoder.encode(3, lines, 1));
     await once(socket, 'close');
-    await until(async () => (await json(`queue show ${uuid}`)).length === 4, 'the items');
+    await until(async () => (await json<QueueView>(`queue show ${uuid}`)).length === 4, 'the items');
 
     const popped = async (words: string): Promise<Buffer> => {
       const child = startD4([...words.split(' '), '--home', server.home]);
@@ -203,7 +203,7 @@ describe('the management commands', () => {
       return Buffer.concat(chunks);
     };
     assert.deepEqual(await popped(`queue peek ${uuid} -n 10`), lines);
-    assert.deepEqual(await json(`queue peek ${uuid} -n 3`), [
+    assert.deepEqual(await json<ItemView[]>(`queue peek ${uuid} -n 3`), [
       { data: 'one\r', encoding: 'utf8' },
       { data: 'tw\0o', encoding: 'utf8' },
       { data: '/xs=', encoding: 'base64' },
@@ -215,7 +215,7 @@ describe('the management commands', () => {
     assert.equal(await done(`queue pop ${uuid} -n 5`), '');
 
     const again = (await done('queue add 3 --from 1h')).trimEnd();
-    assert.ok((await json(`queue show ${again}`)).length >= 4);
+    assert.ok((await json<QueueView>(`queue show ${again}`)).length >= 4);
     assert.match(await fails(1, `queue add 3 --uuid ${again}`), /D4_CONFLICT/);
     for (const each of [uuid, again]) await done(`queue remove ${each}`);
     assert.match(await fails(1, `queue pop ${uuid}`), /D4_NOT_FOUND/);
@@ -233,12 +233,15 @@ describe('the management commands', () => {
 
   it('tell wrong use from failure', async () => {
     const uuid = newSensorId();
-    await fails(2, 'sensor show nonsense');
-    await fails(2, `sensor add --uuid ${uuid}`);
-    await fails(2, 'sensor add --uuid 5f2b3c1e-8d44-1c36-9a1f-0c1d2e3f4a5b --key k');
-    await fails(2, 'queue add 3 --from yesterday');
-    await fails(2, `queue pop ${uuid} -n 0`);
-    await fails(2, `status --url ${server.info.url}`);
+    const wrong = [
+      'sensor show nonsense',
+      `sensor add --uuid ${uuid}`,
+      'sensor add --uuid 5f2b3c1e-8d44-1c36-9a1f-0c1d2e3f4a5b --key k',
+      'queue add 3 --from yesterday',
+      `queue pop ${uuid} -n 0`,
+      `status --url ${server.info.url}`,
+    ];
+    await Promise.all(wrong.map((words) => fails(2, words)));
   });
 
   it('reach a server elsewhere by its address, a token and its CA', async () => {

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
@@ -105,39 +106,34 @@ class FileQueue {
       awaitWriteFinish: { stabilityThreshold: quietMs, pollInterval: Math.min(100, quietMs) },
     });
     this.#watchers.push({ folder, watcher });
-    const existing = new Set(await oldestFirst(folder));
-    for (const file of existing) this.#waiting.add(file);
-    const add = (file: string) => {
-      if (existing.delete(file)) return;
+    const existing = await oldestFirst(folder, Date.now() - quietMs);
+    for (const file of existing.keys()) this.#waiting.add(file);
+    const add = (file: string, stats: Stats | undefined) => {
+      const known = existing.get(file);
+      existing.delete(file);
+      if (known !== undefined && known.size === stats?.size && known.mtimeMs === stats.mtimeMs) return;
       this.#waiting.add(file);
       this.#more.wake();
     };
     watcher.on('add', add);
-    watcher.on('change', (file) => {
-      existing.delete(file);
-      this.#waiting.add(file);
-      this.#more.wake();
-    });
+    watcher.on('change', add);
     watcher.on('error', (error) => this.#options.onTrouble(`cannot watch ${folder}: ${(error as Error).message}`));
     this.#more.wake();
     if (this.#watchers.length > 2) await this.#watchers.shift()?.watcher.close();
   }
 }
 
-async function oldestFirst(folder: string): Promise<string[]> {
-  const found: { path: string; time: number }[] = [];
+/** The files that were last changed before `time` (ms since 1970); younger ones may not be complete. */
+async function oldestFirst(folder: string, time: number): Promise<Map<string, Stats>> {
+  const found: [string, Stats][] = [];
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    const time = await stat(path).then(
-      (stats) => stats.mtimeMs,
-      () => undefined,
-    );
-    if (time !== undefined) found.push({ path, time });
+    const stats = await stat(path).catch(() => undefined);
+    if (stats !== undefined && stats.mtimeMs < time) found.push([path, stats]);
   }
-  found.sort((a, b) => a.time - b.time || (a.path < b.path ? -1 : 1));
-  return found.map(({ path }) => path);
+  return new Map(found.sort(([a, one], [b, other]) => one.mtimeMs - other.mtimeMs || (a < b ? -1 : 1)));
 }
 
 async function* fileAsLine(path: string, options: FolderOptions, stop: AbortSignal): AsyncIterable<Buffer> {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, before, test } from 'node:test';
+import { connect } from 'node:tls';
 import { parseSensorId, type SensorId } from '@d4ts/protocol';
 import type { SessionInfo } from '../ingest/port.ts';
-import { type ApiFixture, NOW, startApiFixture } from './api-fixture.ts';
+import { type ApiFixture, LOCAL_TOKEN, NOW, startApiFixture } from './api-fixture.ts';
 import type { BlockView, Items, QueueView, SensorView, Status, TypeView } from './schemas.ts';
 
 let fixture: ApiFixture;
@@ -223,6 +225,28 @@ test('a pop of large items stops at 8 MiB, and takes no more than it gives', asy
   assert.equal(length, 36);
   const peeked = await ask<Items>('GET', `/queues/${queue.uuid}/items?count=100`, 200);
   assert.equal(peeked.items.length, 36);
+  await fixture.queues.remove(queue.uuid);
+});
+
+test('what was popped goes back in its order, where the answer cannot be sent', async () => {
+  const queue = fixture.queues.make('3');
+  const items = Array.from({ length: 64 }, (_, n) => Buffer.alloc(200 * 1024, n));
+  queue.add(...items);
+  const socket = connect({ host: '127.0.0.1', port: fixture.api.address.port, ca: fixture.ca });
+  await once(socket, 'secureConnect');
+  const givenBack = Promise.withResolvers<void>();
+  queue.onItems(givenBack.resolve);
+  socket.write(
+    `POST /api/v1/queues/${queue.uuid}/pop?count=64 HTTP/1.1\r\nHost: x\r\nAuthorization: ${LOCAL_TOKEN}\r\nContent-Length: 0\r\n\r\n`,
+  );
+  await once(socket, 'readable');
+  assert.equal(queue.length, 0);
+  socket.destroy();
+  await givenBack.promise;
+  const { items: again } = await ask<Items>('GET', `/queues/${queue.uuid}/items?count=64`, 200);
+  const firstBytes = again.map(({ data, encoding }) => Buffer.from(data, encoding)[0]);
+  assert.deepEqual(firstBytes.slice(0, 3), [0, 1, 2]);
+  assert.equal(queue.length, 64);
   await fixture.queues.remove(queue.uuid);
 });
 

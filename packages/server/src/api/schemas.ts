@@ -28,7 +28,7 @@ export const ErrorBody = closed('Error', {
 });
 export type ErrorBody = Static<typeof ErrorBody>;
 
-export const REFUSAL_CODES = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[];
+const REFUSAL_CODES = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[];
 const refusalCode = words(REFUSAL_CODES, 'The reason');
 
 const ListQuery = {
@@ -57,7 +57,7 @@ export const UuidParam = Type.Object({
 
 /* Sensors */
 
-export const SensorTopic = closed('SensorTopic', {
+const SensorTopic = closed('SensorTopic', {
   topic: Type.String(),
   frames: count('Verified frames'),
   bytes: count('Payload'),
@@ -67,7 +67,7 @@ export const SensorTopic = closed('SensorTopic', {
   lastSeen: time('Last verified frame'),
 });
 
-export const SensorRefusal = closed('SensorRefusal', {
+const SensorRefusal = closed('SensorRefusal', {
   code: refusalCode,
   count: count('How often'),
   lastAt: time('Last'),
@@ -84,7 +84,7 @@ export const ClaimedRefusalView = closed('ClaimedRefusal', {
 });
 export type ClaimedRefusalView = Static<typeof ClaimedRefusalView>;
 
-export const SessionView = closed('Session', {
+const SessionView = closed('Session', {
   sensor: Type.String(),
   topic: Type.String(),
   address: Type.String(),
@@ -245,7 +245,7 @@ export const BlockParam = Type.Object({
 
 export const Health = closed('Health', { status: words(['ready', 'not ready'] as const, 'Whether it serves') });
 
-export const TopicView = closed('Topic', {
+const TopicView = closed('Topic', {
   topic: Type.String(),
   firstSequence: count('The first entry still held'),
   endSequence: count('The first entry not yet committed'),
@@ -256,7 +256,7 @@ export const TopicView = closed('Topic', {
   gapBytes: count('What was set aside there'),
 });
 
-export const KnockView = closed('Knock', {
+const KnockView = closed('Knock', {
   uuid: Type.String(),
   address: Type.String(),
   type: Type.Integer(),
@@ -265,7 +265,7 @@ export const KnockView = closed('Knock', {
   lastAt: time('Last'),
 });
 
-export const UnknownConsumerView = closed('UnknownQueueConsumer', {
+const UnknownConsumerView = closed('UnknownQueueConsumer', {
   key: Type.String(),
   address: Type.String(),
   count: count('How often'),

@@ -9,7 +9,7 @@ import { makeTestCertificates } from '@d4ts/testkit';
 import { type Logger, pino } from 'pino';
 import { formatFor } from '../formats/registry.ts';
 import { openFileJournal } from '../journal/files.ts';
-import { ENTRY_KIND, type Entry, type Journal } from '../journal/port.ts';
+import { ENTRY_KIND, type Entry, type Journal, type TopicLog } from '../journal/port.ts';
 import type { Registry, Sensor } from '../registry/port.ts';
 import { openSqliteRegistry } from '../registry/sqlite.ts';
 import type { HubOptions } from './hub.ts';
@@ -40,7 +40,11 @@ const KEY = 'a key for tests';
 const ACCEPTED = ['1', '2', '3', '8', '254', 'maltrail'];
 
 export async function startIngestFixture(
-  options: Partial<Pick<HubOptions, 'mode' | 'defaultKey' | 'journal'>> & { limits?: Partial<IngestLimits> } = {},
+  options: Partial<Pick<HubOptions, 'mode' | 'defaultKey'>> & {
+    limits?: Partial<IngestLimits>;
+    /** Awaited before each append: a slow disk, or one that fails. */
+    disk?: () => Promise<void>;
+  } = {},
 ): Promise<IngestFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'd4-ingest-'));
   const logged: Record<string, unknown>[] = [];
@@ -50,7 +54,7 @@ export async function startIngestFixture(
   );
   const registry = await openSqliteRegistry({ file: join(folder, 'd4.sqlite'), keyFile: join(folder, 'key'), log });
   const files = await openFileJournal({ root: join(folder, 'journal'), policy: 'os', log });
-  const journal = options.journal ?? files;
+  const journal = options.disk === undefined ? files : onDisk(files, options.disk);
   for (const name of ACCEPTED) await registry.types.put(name, { name, createdAt: 0 }, TEST_ACTOR);
   const { ca, key, cert } = await makeTestCertificates();
   const ingest = await startIngest({
@@ -115,6 +119,32 @@ export async function startIngestFixture(
       await registry.close();
       await rm(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** The journal, with `disk` awaited before each append. */
+function onDisk(journal: Journal, disk: () => Promise<void>): Journal {
+  const slow = (log: TopicLog): TopicLog =>
+    new Proxy(log, {
+      get(target, name) {
+        if (name === 'append') {
+          return async (...args: Parameters<TopicLog['append']>) => {
+            await disk();
+            return target.append(...args);
+          };
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  return {
+    open: async (topic) => slow(await journal.open(topic)),
+    get(topic) {
+      const log = journal.get(topic);
+      return log === undefined ? undefined : slow(log);
+    },
+    topics: () => journal.topics(),
+    close: () => journal.close(),
   };
 }
 

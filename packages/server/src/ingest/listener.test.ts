@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { HEADER_BYTES, newSensorId } from '@d4ts/protocol';
+import { D4Error, HEADER_BYTES, newSensorId } from '@d4ts/protocol';
 import { ENTRY_FLAG, ENTRY_KIND } from '../journal/port.ts';
 import { peerClosed, startIngestFixture, until } from './ingest-fixture.ts';
 
@@ -279,6 +279,42 @@ test('in shared-secret mode sensors register themselves, up to a bound', async (
   );
   assert.equal(sensors.get(fresh[0])?.value.state, 'approved');
   assert.deepEqual(activity.refusalTotals(), { 'too-many-sensors': 1, 'hmac-wrong': 2 });
+});
+
+test('a slow disk stops the reading of the socket, and nothing is lost', async () => {
+  const disk = Promise.withResolvers<void>();
+  await using server = await startIngestFixture({ disk: () => disk.promise });
+  const encoder = server.encoder(await server.addSensor());
+  const socket = await server.connect();
+  const frame = encoder.encode(3, Buffer.from(`${'x'.repeat(99_999)}\n`), NOW);
+  for (let i = 0; i < 300; i++) socket.write(frame);
+  socket.end();
+  const closed = peerClosed(socket);
+  await until(() => server.ingest.backPressure().paused === 1);
+  const { bytes = 0 } = server.ingest.sessions()[0] ?? {};
+  assert.ok(bytes > 1_000_000 && bytes < 2_000_000, `${bytes} bytes were read`);
+  disk.resolve();
+  assert.equal(await closed, 'end');
+  assert.equal((await server.text('3')).length, 300 * 100_000);
+  assert.equal(server.ingest.backPressure().paused, 0);
+  assert.ok(server.ingest.backPressure().pauses >= 1);
+});
+
+test('while the journal cannot be written, no sensor is read, loudly', async () => {
+  let broken = true;
+  const failure = new D4Error('D4_JOURNAL_FAILED', 'the disk is full');
+  await using server = await startIngestFixture({ disk: async () => void (broken && assert.fail(failure)) });
+  const encoder = server.encoder(await server.addSensor());
+  const socket = await server.connect();
+  const other = await server.connect();
+  socket.end(encoder.encode(3, Buffer.from('one\n'), NOW));
+  await until(() => server.ingest.backPressure().paused === 1);
+  assert.ok(server.logged.some(({ level, err }) => level === 50 && JSON.stringify(err).includes('the disk is full')));
+  broken = false;
+  assert.equal(await peerClosed(socket), 'end');
+  assert.equal(await server.text('3'), 'one\n');
+  assert.equal(server.ingest.backPressure().paused, 0);
+  other.destroy();
 });
 
 test('stopping keeps everything that had arrived', async () => {

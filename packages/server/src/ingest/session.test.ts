@@ -402,7 +402,7 @@ describe('time-outs', () => {
     session.receive(bytes.subarray(0, 10), 1_000);
     session.receive(bytes.subarray(10, 20), 30_000);
     session.tick(30_999);
-    assert.deepEqual(refusals, []);
+    assert.equal(refusals.length, 0);
     session.tick(31_000);
     assert.equal(refusals[0]?.code, 'header-timeout');
   });
@@ -412,7 +412,7 @@ describe('time-outs', () => {
     session.receive(bytes.subarray(0, 10), 0);
     session.receive(bytes.subarray(10, length + 10), 29_000);
     session.tick(58_000);
-    assert.deepEqual(refusals, []);
+    assert.equal(refusals.length, 0);
     session.tick(59_000);
     assert.deepEqual([refusals[0]?.code, refusals[0]?.verified, refusals[0]?.sensor], ['header-timeout', false, id]);
   });
@@ -422,7 +422,7 @@ describe('time-outs', () => {
     session.receive(bytes.subarray(0, HEADER_BYTES), 0);
     session.receive(bytes.subarray(HEADER_BYTES, HEADER_BYTES + 1), 29_000);
     session.tick(58_999);
-    assert.deepEqual(refusals, []);
+    assert.equal(refusals.length, 0);
     session.tick(59_000);
     assert.deepEqual([refusals[0]?.code, refusals[0]?.sensor], ['payload-timeout', id]);
   });
@@ -435,7 +435,7 @@ describe('time-outs', () => {
     session.receive(bytes.subarray(length, length + 5), 2_000_000);
     session.resumed(3_000_000);
     session.tick(3_029_999);
-    assert.deepEqual(refusals, []);
+    assert.equal(refusals.length, 0);
   });
 });
 

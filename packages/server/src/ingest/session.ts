@@ -293,10 +293,13 @@ export class Session {
     if (header === 'incomplete') return true;
     if (header === 'bad') return this.#refuseVerified('bad-meta-header', WIRE_TYPE.metaHeader);
     const { type: topic, text: metaHeader } = header;
+    const type = WIRE_TYPE.declared;
+    const standing = this.#admission.standing(proof.sensor, type);
+    if (standing !== undefined) return this.#refuseVerified(standing, type);
     if (!isMetaTypeName(topic) || !this.#admission.facts.accepts(topic)) {
-      return this.#refuseVerified('meta-type-not-accepted', WIRE_TYPE.metaHeader);
+      return this.#refuseVerified('meta-type-not-accepted', type);
     }
-    return this.#open({ sensor: proof.id, topic, type: WIRE_TYPE.declared, metaHeader }, proof, reader, undefined);
+    return this.#open({ sensor: proof.id, topic, type, metaHeader }, proof, reader, undefined);
   }
 
   #open(

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -23,14 +22,14 @@ else test('kill -9 in mid-append: what was acknowledged is there, once, in order
 async function writeForEver(root: string): Promise<void> {
   const journal = await openFileJournal({ ...SETTINGS, root, log: pino({ level: 'silent' }) });
   const log = await journal.open('3');
-  writeSync(1, 'open\n');
+  process.stdout.write('open\n');
   const write = async (): Promise<void> => {
     const stream = newStream('3');
     for (let n = 0, offset = 0; ; n++) {
       const draft = lines(`${n} ${'x'.repeat((n * 53) % 700)}\n`);
       await log.append(stream, offset, [draft]);
       offset += draft.bytes;
-      writeSync(1, `${stream.id} ${n}\n`);
+      process.stdout.write(`${stream.id} ${n}\n`);
     }
   };
   await Promise.all(Array.from({ length: STREAMS }, write));

@@ -85,6 +85,10 @@ class JournalQueues implements Queues {
     const topic = this.#acceptedTopic(options.topic);
     const uuid = options.uuid === undefined ? randomUUID() : sensorIdFrom(options.uuid);
     if (uuid === undefined) throw new D4Error('D4_BAD_UUID', `"${options.uuid}" is not a UUID`);
+    // Before its cursor is saved: that of another queue must not be touched.
+    if (this.#registry.queues.get(uuid) !== undefined) {
+      throw new D4Error('D4_CONFLICT', `there is a queue ${uuid} already`);
+    }
     const log = await this.#journal.open(topic);
     const end: Position = { sequence: log.endSequence, record: 0 };
     const position = options.from === undefined ? end : await log.positionAt(options.from);

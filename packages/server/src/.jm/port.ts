@@ -1,0 +1,143 @@
+import type { SensorId } from '@d4ts/protocol';
+
+/** A topic's name: an accepted type (`3`) or an accepted meta type (`maltrail`) (docs/journal.md, rule 1). */
+export type Topic = string;
+
+/** What an entry is (rule 5). The numbers are those on disk. */
+export const ENTRY_KIND = { define: 1, data: 2, cut: 3, close: 4, gap: 5, file: 6 } as const;
+export type EntryKind = (typeof ENTRY_KIND)[keyof typeof ENTRY_KIND];
+
+/** Entry flags, a bit field. `first`/`last` are set on the fragments of a record that is larger than one entry may be. */
+export const ENTRY_FLAG = {
+  /** First fragment of a record. */
+  first: 1,
+  /** Last fragment of a record; the record counts here. */
+  last: 2,
+  /** Neither first nor last, but a fragment. */
+  middle: 4,
+  /** A partial record at the end of a stream (rule 36). */
+  partial: 8,
+  /** The first line may continue one that an earlier session broke off (rule 35). */
+  continued: 16,
+  /** The stream ended because the server had crashed (rule 28). */
+  crashed: 32,
+} as const;
+
+/** What is known of a stream from its start; written as its `define` entry in every segment (rule 5). */
+export interface StreamDefinition {
+  /** 32 hexadecimal digits, random; named by the server for v1 sessions (rule 33). */
+  readonly id: string;
+  readonly sensor: SensorId;
+  readonly topic: Topic;
+  /** The wire type: 254 for declared streams. */
+  readonly type: number;
+  /** The meta header's JSON text, for declared streams. */
+  readonly metaHeader?: string;
+  /** What a reader must have seen before any record, e.g. the pcap global header. */
+  readonly preamble: Buffer;
+}
+
+/** Whole records of a stream, or one fragment of a large record, on their way into the journal. */
+export interface EntryDraft {
+  readonly kind: EntryKind;
+  readonly flags: number;
+  /** The bytes, in order; not touched by their owner until the append has been resolved. */
+  readonly pieces: readonly Buffer[];
+  /** Total length of `pieces`, in bytes. */
+  readonly bytes: number;
+  /** Items in it (rule 7); for a fragment 0 unless it is the last. */
+  readonly records: number;
+}
+
+/** An entry as it is read back. `bytes` is a view of a buffer that belongs to the reader. */
+export interface Entry {
+  readonly sequence: number;
+  readonly kind: EntryKind;
+  readonly flags: number;
+  readonly stream: StreamDefinition;
+  /** Position in the stream, in bytes, of the entry's first byte. */
+  readonly offset: number;
+  readonly records: number;
+  /** Wall clock, ms since 1970; never goes back within a topic. */
+  readonly time: number;
+  readonly bytes: Buffer;
+}
+
+/** A reader's position: the entry, and how many of its items have been taken (rule 2). */
+export interface Position {
+  readonly sequence: number;
+  readonly record: number;
+}
+
+export interface TopicStats {
+  readonly topic: Topic;
+  /** First sequence still held, and the first one not yet committed (the watermark plus one). */
+  readonly firstSequence: number;
+  readonly endSequence: number;
+  readonly segments: number;
+  /** Bytes on disk. */
+  readonly bytes: number;
+  /** Items held. */
+  readonly records: number;
+  /** Gaps that recovery found, in all, and the bytes that are set aside for them. */
+  readonly gaps: number;
+  readonly gapBytes: number;
+}
+
+/**
+ * One topic of the journal. Appends of different streams commit together; one append may be in flight for each stream
+ * (rule 15).
+ */
+export interface TopicLog {
+  readonly topic: Topic;
+  /** The first sequence that is not committed: readers stop before it (rule 10). */
+  readonly endSequence: number;
+  /** The first sequence still held. */
+  readonly firstSequence: number;
+  /** The largest entry an append may contain, in bytes. */
+  readonly maxEntryBytes: number;
+  /**
+   * Appends drafts of one stream, all or nothing; resolved when committed under the policy.
+   * @param expectedOffset the stream's length so far, in bytes
+   * @throws {D4Error} D4_JOURNAL_OFFSET where the stream has another length, or an append in flight;
+   *   D4_JOURNAL_FAILED where it could not be written, or the journal is closed; D4_JOURNAL_ENTRY where an entry, the
+   *   meta header or the preamble is too long
+   */
+  append(stream: StreamDefinition, expectedOffset: number, drafts: readonly EntryDraft[]): Promise<void>;
+  /**
+   * Reads committed entries from a sequence on (or from the next one held, where it is no longer or never was), at
+   * least one if there is one, about `maxBytes` in all.
+   */
+  read(sequence: number, maxBytes: number): Promise<Entry[]>;
+  /**
+   * Items committed so far, counted from an origin that stays the same while the journal is open. The ordinals of
+   * items are the queues' arithmetic: a length is a difference of two. Items that are damaged while the journal is open
+   * stay counted, until it is opened again: whoever has read up to `endSequence` is at `endOrdinal`, whatever it took.
+   */
+  readonly endOrdinal: number;
+  /**
+   * How many items lie before a position; a place that is no longer held counts as the first one that is, a record
+   * number beyond its entry's items as the end of that entry.
+   */
+  ordinalOf(position: Position): Promise<number>;
+  /** The position of the item with this ordinal; the end where there is none. */
+  positionOf(ordinal: number): Promise<Position>;
+  /** The first position whose entry has a time at or after `time` (ms). */
+  positionAt(time: number): Promise<Position>;
+  /** Calls `listener` after each commit. @returns how to stop that */
+  onCommit(listener: () => void): () => void;
+  stats(): TopicStats;
+  /** Forgets whole sealed segments before `sequence` (rule 18). */
+  truncateBefore(sequence: number): Promise<void>;
+}
+
+/** The journal: append-only topics (docs/journal.md, rules 1 to 15). */
+export interface Journal {
+  /** Opens a topic, creating it if needed. */
+  open(topic: Topic): Promise<TopicLog>;
+  /** A topic that is open already. */
+  get(topic: Topic): TopicLog | undefined;
+  /** Names of all topics that exist. */
+  topics(): Topic[];
+  close(): Promise<void>;
+}
