@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict';
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { makeTestCertificates, type Recorder, startD4, startRecorder, type TestCertificates } from '@d4ts/testkit';
+import {
+  makeTestCertificates,
+  type Recorder,
+  runD4,
+  startD4,
+  startRecorder,
+  type TestCertificates,
+} from '@d4ts/testkit';
 
 const KEY = 'private key to change';
+const D4 = new URL('../bin/d4.js', import.meta.url).pathname;
 const events = readFileSync(new URL('../../../test/data/maltrail/events.txt', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'd4-client-command-'));
 let certificates: TestCertificates;
@@ -22,4 +30,137 @@ before(async () => {
 after(async () => {
   await recorder.close();
   rmSync(root, { recursive: true });
+});
+
+/** A configuration directory for the recorder. */
+function directory(files: Record<string, string> = {}): string {
+  const path = mkdtempSync(join(root, 'conf-'));
+  const destination = `127.0.0.1:${recorder.port}`;
+  const all = { key: KEY, type: '3', destination, 'rootCA.crt': certificates.ca, ...files };
+  for (const [name, content] of Object.entries(all)) writeFileSync(join(path, name), content);
+  return path;
+}
+
+/** What arrived on the newest connection. */
+function newest(): string {
+  return recorder.payload(3, recorder.connections.length - 1).toString();
+}
+
+test('pipes its standard input to the server and exits 0; a uuid is made', async () => {
+  const { code, stderr } = await runD4(['client', '-c', directory()], { input: events });
+  assert.equal(code, 0, stderr);
+  assert.equal(newest(), events.toString());
+  assert.match(stderr, /^d4 client: new uuid [0-9a-f-]{36}, kept in .*uuid\n$/);
+});
+
+test('frames on the standard output', async () => {
+  const { code, stdout } = await runD4(['client', '-c', directory({ destination: 'stdout' })], { input: 'line\n' });
+  assert.equal(code, 0);
+  assert.match(stdout, /line\n/);
+});
+
+test('a reader of the standard output that goes away is a failure', async () => {
+  const child = startD4(['client', '-c', directory({ destination: 'stdout' })]);
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  child.stdout.destroy();
+  child.stdin.write('line\n');
+  const [code] = await once(child, 'close');
+  assert.equal(code, 1);
+  assert.match(said, /the standard output cannot be written: write EPIPE/);
+});
+
+test('SIGTERM while nobody takes the frames exits 1', async () => {
+  const child = startD4(['client', '-c', directory({ destination: 'stdout' })]);
+  let said = '';
+  child.stderr.on('data', (chunk) => {
+    said += chunk;
+  });
+  child.stdin.on('error', () => {});
+  child.stdin.write(Buffer.alloc(4_000_000, 'line\n'));
+  // The pipe is full when something has come and nobody reads on.
+  await once(child.stdout, 'readable');
+  child.kill('SIGTERM');
+  const closed = once(child, 'close');
+  await once(child, 'exit');
+  child.stdout.destroy();
+  const [code] = await closed;
+  assert.equal(code, 1);
+  assert.match(said, /stopped: \d+ bytes that were read have not been delivered/);
+});
+
+test('the flags of the Go client, before and after -c', async () => {
+  const config = directory({ 'rootCA.crt': '' });
+  for (const words of [
+    ['-cc=false', '-c', config],
+    ['-c', config, '-cc', 'false', '-rt', '5s', '-rl=200ms', '-cka', '0', '-ct', '5s', '-ce=true', '-v'],
+    ['--config', config, '--check-certificate=false'],
+  ]) {
+    const { code, stderr } = await runD4(['client', ...words], { input: 'line\n' });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /warning: -cc=false/);
+    assert.equal(newest(), 'line\n');
+  }
+});
+
+test('wrong use and wrong configuration exit 2 and say what is allowed', async () => {
+  const config = directory({ 'rootCA.crt': '' });
+  const table: [string[], RegExp][] = [
+    [[], /required option.*--config/],
+    [['-c', join(root, 'nowhere')], /nowhere cannot be read/],
+    [['-c', config], /nothing to check the certificate .* --pin SHA256/],
+    [['-c', config, '-rt', '5'], /Allowed is a number with a unit/],
+    [['-c', config, '-cc=perhaps'], /Allowed is true or false/],
+    [['-c', config, '--unknown'], /unknown option/],
+  ];
+  for (const [words, expected] of table) {
+    const { code, stderr } = await runD4(['client', ...words], { input: 'line\n' });
+    assert.match(stderr, expected);
+    assert.equal(code, 2, stderr);
+  }
+});
+
+test('SIGTERM while the server cannot be reached exits 1, with the input at its end or open', async () => {
+  for (const atEnd of [true, false]) {
+    const child = startD4(['client', '-c', directory({ destination: '127.0.0.1:9' })]);
+    let said = '';
+    child.stderr.on('data', (chunk) => {
+      said += chunk;
+      if (/cannot reach/.test(said)) child.kill('SIGTERM');
+    });
+    child.stdin.on('error', () => {});
+    if (atEnd) child.stdin.end('line\n');
+    else child.stdin.write('line\n');
+    const [code] = await once(child, 'close');
+    assert.equal(code, 1, said);
+    assert.match(said, /stopped: 5 bytes that were read have not been delivered/);
+    assert.equal(/and what the standard input still had/.test(said), !atEnd);
+  }
+});
+
+test('--keep-open takes what the next writer of a named pipe says', async () => {
+  const pipe = join(root, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  // Opened for both, so that opening waits for nobody and the pipe is at its end only when it is closed here.
+  const keeper = openSync(pipe, 'r+');
+  const connections = recorder.connections.length;
+  const child = spawn(process.execPath, [D4, 'client', '-c', directory(), '--keep-open', '-rl', '5ms'], {
+    stdio: [openSync(pipe, 'r'), 'ignore', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  const say = async (line: string) => {
+    const writer = await open(pipe, 'w');
+    await writer.write(line);
+    await writer.close();
+  };
+  closeSync(keeper);
+  for (const line of ['one\n', 'two\n', 'three\n']) {
+    await say(line);
+    await recorder.until(() => recorder.connections.length > connections && newest().endsWith(line));
+  }
+  assert.equal(newest(), 'one\ntwo\nthree\n');
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
 });

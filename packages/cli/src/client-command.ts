@@ -11,8 +11,8 @@ import {
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 /**
- * Adds `d4 client`. It understands the Go client's single-dash flags by itself. Its action ends when the client has
- * ended, and leaves the exit code in `process.exitCode`; SIGTERM and SIGINT stop the client.
+ * Adds `d4 client`. It understands the Go client's single-dash flags by itself. Its action ends the process when the
+ * client has ended; SIGTERM and SIGINT stop the client.
  */
 export function registerClientCommand(program: Command): void {
   const command = new ClientCommand('client')
@@ -75,17 +75,12 @@ async function run(said: CommandOptions): Promise<void> {
     ...(said.pin === undefined ? {} : { pin: said.pin }),
   };
   const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  try {
-    process.exitCode = await runClient(options, { signal: stop.signal });
-  } finally {
-    process.removeListener('SIGTERM', onSignal);
-    process.removeListener('SIGINT', onSignal);
-    // An input that nobody reads any more must not keep the process.
-    process.stdin.destroy();
-  }
+  process.on('SIGTERM', () => stop.abort());
+  process.on('SIGINT', () => stop.abort());
+  // Frames that nobody takes are a failure, not the quiet end that other commands make of a closed standard output.
+  process.stdout.removeAllListeners('error');
+  // An input that stays open, or an output that is stuck, must not keep the process.
+  process.exit(await runClient(options, { signal: stop.signal }));
 }
 
 function boolean(name: string, description: string, preset?: boolean): Option {

@@ -5,6 +5,14 @@ const REPEAT_MS = 60_000;
 /** Between two status lines, in ms. */
 const STATUS_MS = 1000;
 
+interface Said {
+  readonly text: string;
+  /** ms since 1970 */
+  readonly at: number;
+}
+
+const NOTHING_SAID: Said = { text: '', at: 0 };
+
 /** What a client says on the standard error: changes of state always, a status line each second with `-v`. */
 export class Report {
   readonly #environment: ClientEnvironment;
@@ -13,8 +21,8 @@ export class Report {
   #bytes = 0;
   #frames = 0;
   #state = 'starting';
-  #trouble = '';
-  #troubleAt = 0;
+  #trouble: Said = NOTHING_SAID;
+  #sourceTrouble: Said = NOTHING_SAID;
   #shown = '';
   #shownBytes = 0;
   #shownAt: number;
@@ -33,20 +41,28 @@ export class Report {
     this.#environment.stderr.write(`d4 client: ${printable(text)}\n`);
   }
 
-  /** Something that is tried again: reported when it changes, and once a minute; each time with `-v`. */
+  /** A connection that is tried again: said when the reason changes, and once a minute; each time with `-v`. */
   trouble(text: string, waitMs: number): void {
-    const now = this.#environment.now();
-    if (this.#verbose || text !== this.#trouble || now - this.#troubleAt >= REPEAT_MS) {
-      this.say(`${text}; next attempt in ${(waitMs / 1000).toFixed(1)} s`);
-      this.#trouble = text;
-      this.#troubleAt = now;
-    }
+    if (!this.#verbose && this.#isOld(this.#trouble, text)) return;
+    this.#trouble = { text, at: this.#environment.now() };
+    this.say(`${text}; next attempt in ${(waitMs / 1000).toFixed(1)} s`);
   }
 
   /** The connection holds. */
   fine(text: string): void {
-    if (this.#trouble !== '' && !this.#verbose) this.say(text);
-    this.#trouble = '';
+    if (this.#trouble !== NOTHING_SAID) this.say(text);
+    this.#trouble = NOTHING_SAID;
+  }
+
+  /** Something is wrong with the source, but does not end it: said when it changes, and once a minute. */
+  sourceTrouble(text: string): void {
+    if (this.#isOld(this.#sourceTrouble, text)) return;
+    this.#sourceTrouble = { text, at: this.#environment.now() };
+    this.say(text);
+  }
+
+  #isOld(said: Said, text: string): boolean {
+    return said.text === text && this.#environment.now() - said.at < REPEAT_MS;
   }
 
   /** For the status line. */

@@ -75,7 +75,7 @@ async function deliver(
   if (network?.route.trust?.kind === 'unchecked') {
     report.say("warning: -cc=false: the server's certificate is not checked; anyone on the way can read the data");
   }
-  const source = openSource(config.source, options, outer, (text) => report.say(text));
+  const source = openSource(config.source, options, outer, (text) => report.sourceTrouble(text));
   const stopSource = new AbortController();
   const giveUp = new AbortController();
   const environment = { ...outer, signal: giveUp.signal };

@@ -5,6 +5,7 @@
  */
 export const REFUSALS = {
   'blocked-address': 'the address is blocked',
+  'too-many-failures': 'too many connections from the address failed, and no sensor has proved itself there for a day',
   'foreign-alpn': 'the client offers only application protocols that the server does not speak',
   'failed-handshake': 'the TLS handshake failed',
   'too-many-connections': 'too many connections, and this one had been idle longest',

@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { startApi } from './api/http-server.ts';
+import { openArchive } from './archive/archive.ts';
 import { formatHostPort, type HostPort } from './config/host-port.ts';
 import type { Config } from './config/schema.ts';
 import { formatFor } from './formats/registry.ts';
@@ -33,7 +35,7 @@ export interface RunningServer extends ServerFacts {
 }
 
 /** How long each part may take to stop, in ms; they sum up to less than the 10 s that the whole may take. */
-const STOP_WITHIN = { sockets: 7_000, queues: 1_000, journal: 1_000, registry: 400, home: 100 } as const;
+const STOP_WITHIN = { sockets: 5_500, archive: 2_000, queues: 700, journal: 900, registry: 300, home: 100 } as const;
 
 /**
  * Starts the server: home, registry, identity, journal, queues, sockets, `server.json`. Where one of them fails, those
@@ -66,11 +68,21 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     root: paths.journal,
     policy: config.journal.policy,
     log,
-    minimumSequence: recordedSequences(registry),
+    minimumSequence: recordedSequences(registry, formatFor),
   });
   parts.add('journal', STOP_WITHIN.journal, () => journal.close());
   const queues = await openQueues({ registry, journal, formats: formatFor, log });
   parts.add('queues', STOP_WITHIN.queues, () => queues.close());
+
+  const archive = await openArchive({
+    root: config.archive.root === undefined ? paths.archive : resolve(config.home, config.archive.root),
+    paused: config.archive.paused,
+    registry,
+    journal,
+    formats: formatFor,
+    log,
+  });
+  parts.add('archive', STOP_WITHIN.archive, () => archive.close());
 
   const token = newToken();
   let file: ServerFile | undefined;

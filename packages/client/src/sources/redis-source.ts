@@ -36,8 +36,8 @@ export function redisListSource(options: RedisListOptions): Source {
         port: options.port,
         db: options.database,
         maxRetriesPerRequest: null,
-        // A command that was under way when the connection broke may have popped: it is not sent twice by itself.
-        autoResendUnfulfilledCommands: false,
+        // A pop that was under way when the connection broke is sent again: what it took, if anything, is lost anyway.
+        autoResendUnfulfilledCommands: true,
         retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), RECONNECT_MOST_MS),
       });
       redis.on('error', (error: Error) => options.onTrouble(`Redis at ${where}: ${error.message}`));

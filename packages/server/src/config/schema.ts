@@ -59,6 +59,15 @@ export const SettingsSchema = Type.Object({
       'When an append is durable: after a sync, after one each interval, or whenever the system writes',
     ),
   }),
+  archive: Type.Object({
+    root: Type.Optional(
+      Type.String({ minLength: 1, description: 'The folder of the archive; `<home>/archive` if not set' }),
+    ),
+    paused: Type.Boolean({
+      default: false,
+      description: 'Whether no files are made: the journal keeps the data for later',
+    }),
+  }),
   log: Type.Object({
     level: oneOf(['error', 'warn', 'info', 'debug', 'trace'], 'info', 'The least level of what is logged'),
   }),

@@ -1,23 +1,37 @@
 import type { RefusalCode } from '@d4ts/protocol';
 import { Carry } from './carry.ts';
-import type { CutSink, Cutter, Format } from './port.ts';
+import type { Archive, CutSink, Cutter, Format } from './port.ts';
+import { textFiles } from './rotation.ts';
 
 const NEWLINE = 0x0a;
 const EMPTY = Buffer.alloc(0);
+const OVER_LIMIT = 'a line over the limit';
 
 /** The largest line, its `\n` included, in bytes (docs/journal.md, rule 7). */
 export const MAX_LINE_BYTES = 1024 * 1024;
 
+/** What a format of lines may say otherwise. */
+export interface LinesOptions {
+  readonly name: string;
+  readonly items: Format['items'];
+  readonly archive: Archive;
+  /** What becomes of a line over the limit: records of the limit, or nothing, since a part of it would be misleading. */
+  readonly overLimit: 'cut' | 'skip';
+}
+
 /**
- * Lines that end in `\n`; every other byte, `\r` and NUL too, belongs to the line. A line over the limit is cut into
- * records of the limit; empty lines are kept in the bytes but are no items (docs/journal.md, rule 7).
+ * Lines that end in `\n` (wire type 3 and others); every other byte, `\r` and NUL too, belongs to the line. A line over
+ * the limit is cut into records of the limit; empty lines are kept in the bytes but are no items (docs/journal.md, rule
+ * 7).
  */
-export function linesFormat(maxLineBytes: number = MAX_LINE_BYTES): Format {
+export function linesFormat(maxLineBytes: number = MAX_LINE_BYTES, options: Partial<LinesOptions> = {}): Format {
   return {
-    name: 'lines',
-    items: 'records',
+    name: options.name ?? 'lines',
+    items: options.items ?? 'records',
     maxRecordBytes: maxLineBytes,
-    newCutter: () => new LinesCutter(maxLineBytes),
+    unfinished: 'record',
+    archive: options.archive ?? textFiles('syslog.txt'),
+    newCutter: () => new LinesCutter(maxLineBytes, options.overLimit === 'skip'),
     recordEnd(bytes, at) {
       const newline = bytes.indexOf(NEWLINE, at);
       return newline === -1 ? bytes.length : newline + 1;
@@ -30,11 +44,15 @@ export function linesFormat(maxLineBytes: number = MAX_LINE_BYTES): Format {
 
 class LinesCutter implements Cutter {
   readonly #max: number;
+  readonly #skipsOverLimit: boolean;
   readonly #carry = new Carry();
+  /** Within a line over the limit that is left out. */
+  #skipping = false;
   readonly preamble: Buffer = EMPTY;
 
-  constructor(maxLineBytes: number) {
+  constructor(maxLineBytes: number, skipsOverLimit: boolean) {
     this.#max = maxLineBytes;
+    this.#skipsOverLimit = skipsOverLimit;
   }
 
   get pendingBytes(): number {
@@ -42,7 +60,7 @@ class LinesCutter implements Cutter {
   }
 
   push(bytes: Buffer, sink: CutSink): RefusalCode | undefined {
-    if (this.#carry.length + bytes.length <= this.#max) this.#pushWithinLimit(bytes, sink);
+    if (!this.#skipping && this.#carry.length + bytes.length <= this.#max) this.#pushWithinLimit(bytes, sink);
     else this.#pushPieceByPiece(bytes, sink);
     return undefined;
   }
@@ -71,17 +89,41 @@ class LinesCutter implements Cutter {
     if (end < bytes.length) this.#carry.append(bytes.subarray(end));
   }
 
-  /** Each piece fills the unfinished line up to the limit at the most; a line that is full and goes on is cut. */
+  /** Each piece fills the unfinished line up to the limit at the most; a line that is full and goes on is over it. */
   #pushPieceByPiece(bytes: Buffer, sink: CutSink): void {
     for (let at = 0; at < bytes.length; ) {
+      if (this.#skipping) {
+        at = this.#skipLine(bytes, at, sink);
+        continue;
+      }
       if (this.#carry.length === this.#max) {
-        sink.records([this.#carry.take()], this.#max, 1);
-        sink.cut();
+        this.#overLimit(sink);
+        continue;
       }
       const end = Math.min(bytes.length, at + this.#max - this.#carry.length);
       this.#pushWithinLimit(bytes.subarray(at, end), sink);
       at = end;
     }
+  }
+
+  #overLimit(sink: CutSink): void {
+    const part = this.#carry.take();
+    if (this.#skipsOverLimit) {
+      sink.skipped(part.length, OVER_LIMIT);
+      this.#skipping = true;
+    } else {
+      sink.records([part], part.length, 1);
+      sink.cut();
+    }
+  }
+
+  /** Leaves out the rest of a line. @returns where the next one begins, or the bytes end */
+  #skipLine(bytes: Buffer, at: number, sink: CutSink): number {
+    const newline = bytes.indexOf(NEWLINE, at);
+    const end = newline === -1 ? bytes.length : newline + 1;
+    sink.skipped(end - at, OVER_LIMIT);
+    this.#skipping = newline === -1;
+    return end;
   }
 }
 

@@ -1,13 +1,16 @@
 import type { Format } from './port.ts';
+import { textFiles } from './rotation.ts';
 
 const EMPTY = Buffer.alloc(0);
 const PIECE_BYTES = 64 * 1024;
 
-/** Bytes whose records are not known (yet): kept as they come, divisible anywhere, without items. */
+/** Wire types that are not known: kept as they come, divisible anywhere, without items. */
 export const rawFormat: Format = {
   name: 'raw',
   items: 'records',
   maxRecordBytes: PIECE_BYTES,
+  unfinished: 'record',
+  archive: textFiles('bin'),
   newCutter: () => ({
     pendingBytes: 0,
     preamble: EMPTY,

@@ -20,6 +20,8 @@ export interface HomePaths {
   readonly registry: string;
   readonly registryKey: string;
   readonly journal: string;
+  /** The archive, unless it is configured to be elsewhere. */
+  readonly archive: string;
   readonly serverPem: string;
   readonly rootCaCertificate: string;
   readonly rootCaKey: string;
@@ -34,6 +36,7 @@ export function homePaths(root: string): HomePaths {
     registry: join(root, 'registry.sqlite'),
     registryKey: join(root, 'registry.key'),
     journal: join(root, 'journal'),
+    archive: join(root, 'archive'),
     serverPem: join(root, 'server.pem'),
     rootCaCertificate: join(root, 'rootCA.crt'),
     rootCaKey: join(root, 'rootCA.key'),

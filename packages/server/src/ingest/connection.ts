@@ -36,6 +36,8 @@ export class Connection implements SessionEffects, UnprovedMember {
   /** Wall clock, ms. */
   readonly #since = Date.now();
   #stream: OpenStream | undefined;
+  /** Its place among the others while its meta header is on its way. */
+  #declaring: TableEntry<Session> | undefined;
   #meter: ActivityMeter | undefined;
   /** Whether the socket is not read, because the journal is behind. */
   #held = false;
@@ -110,7 +112,15 @@ export class Connection implements SessionEffects, UnprovedMember {
     this.#meter = new ActivityMeter(this.#hub.activity, sensor, this.peer.address, Date.now());
   }
 
+  declaring(sensor: SensorId): RefusalCode | undefined {
+    const entry = this.#hub.declare(this, sensor);
+    if (typeof entry === 'string') return entry;
+    this.#declaring = entry;
+    return undefined;
+  }
+
   open(start: StreamStart): PayloadSink | RefusalCode {
+    this.#declared();
     const stream = this.#hub.openStream(this, start);
     if (typeof stream === 'string') return stream;
     this.#stream = stream;
@@ -184,7 +194,16 @@ export class Connection implements SessionEffects, UnprovedMember {
     }
   }
 
+  /** Whatever a peer sends, it must not end the server. */
   #receive(chunk: Buffer): void {
+    try {
+      this.#take(chunk);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #take(chunk: Buffer): void {
     if (this.#closing !== 'no') {
       this.#discarded += chunk.length;
       if (this.#discarded > MAX_DISCARDED_BYTES) this.#socket.destroy();
@@ -207,9 +226,24 @@ export class Connection implements SessionEffects, UnprovedMember {
   }
 
   #endStream(): void {
+    this.#declared();
     const stream = this.#stream;
-    if (stream !== undefined) this.#hub.endStream(stream);
+    try {
+      if (stream !== undefined) this.#hub.endStream(stream);
+    } catch (error) {
+      this.#hub.failed(this.peer, error);
+    }
     this.#account();
+  }
+
+  #declared(): void {
+    if (this.#declaring !== undefined) this.#hub.declared(this.#declaring);
+    this.#declaring = undefined;
+  }
+
+  #fail(error: unknown): void {
+    this.#hub.failed(this.peer, error);
+    this.kick();
   }
 
   /**

@@ -1,23 +1,28 @@
-import { HmacScratch, REFUSALS, type RefusalCode, type SensorId } from '@d4ts/protocol';
+import { HmacScratch, REFUSALS, type RefusalCode, type SensorId, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Activity, Registry } from '../registry/port.ts';
-import { BlockedNetworks } from './address.ts';
+import { addressGroup, BlockedNetworks } from './address.ts';
 import { Admission, type Refusal } from './admission.ts';
 import { BackPressure } from './back-pressure.ts';
 import type { Connection, OpenStream, Peer } from './connection.ts';
 import { Enrolment } from './enrolment.ts';
+import { FailureThrottle } from './failure-throttle.ts';
 import type { IngestLimits } from './limits.ts';
+import { LogBudget } from './log-budget.ts';
 import type { SessionInfo } from './port.ts';
 import type { Session, StreamStart } from './session.ts';
-import { SessionTable } from './session-table.ts';
+import { SessionTable, type TableEntry } from './session-table.ts';
 import { StreamEndings } from './stream-endings.ts';
 import { StreamWriter } from './stream-writer.ts';
 import { type UnprovedMember, UnprovedPool } from './unproved-pool.ts';
 
 /** Connections that the server has closed and that may wait for the peer to close too; beyond, the oldest is cut. */
 const MAX_LEAVING = 1_000;
+/** How often what the log leaves out is summed up, and how often the addresses of live sensors are noted, in ms. */
+const SUM_UP_MS = 60_000;
+const NOTE_PROVED_MS = 60 * 60_000;
 
 /** What the connections need of the rest of the server. */
 export interface HubOptions {
@@ -48,6 +53,8 @@ export class ConnectionHub {
   readonly #options: HubOptions;
   readonly #enrolment: Enrolment | undefined;
   readonly #pool: UnprovedPool<Evictable>;
+  readonly #throttle: FailureThrottle;
+  readonly #lines = new LogBudget();
   readonly #table: SessionTable<Session>;
   readonly #endings = new StreamEndings();
   readonly #pressure: BackPressure;
@@ -55,6 +62,8 @@ export class ConnectionHub {
   readonly #ticking: NodeJS.Timeout;
   #suspects = new Set<SensorId>();
   #pauses = 0;
+  #summedUpAt = performance.now();
+  #notedProvedAt = performance.now();
 
   constructor(options: HubOptions) {
     const { registry, limits, log, mode, defaultKey } = options;
@@ -64,6 +73,8 @@ export class ConnectionHub {
     this.activity = registry.activity;
     this.networks = new BlockedNetworks(registry.blocks);
     this.#pool = new UnprovedPool(limits);
+    this.#throttle = new FailureThrottle(limits);
+    this.#noteKnownAddresses();
     this.#table = new SessionTable(limits.sessionsSideBySide);
     this.#pressure = new BackPressure(limits.pendingBytes, log, () => this.#updateHolds());
     if (mode === 'shared-secret' && defaultKey !== undefined) {
@@ -125,6 +136,12 @@ export class ConnectionHub {
 
   // Connections that have not proved anything.
 
+  /** Whether a new connection of the peer is to be closed before it costs anything, and for what reason. */
+  refusesToMeet(peer: Peer): RefusalCode | undefined {
+    if (this.networks.holds(peer.address)) return 'blocked-address';
+    return this.#throttle.holdsBack(peer.group, this.now()) ? 'too-many-failures' : undefined;
+  }
+
   /** A handshake has begun or a connection is there: perhaps another one has to go. */
   admit(member: Evictable): void {
     this.#pool.add(member)?.evict();
@@ -152,18 +169,43 @@ export class ConnectionHub {
 
   proved(connection: Connection): void {
     this.#pool.remove(connection);
-    this.log.info({ sensor: connection.session.sensor, ...peerFields(connection.peer) }, 'a sensor is connected');
+    const { peer, session } = connection;
+    const now = this.now();
+    this.#throttle.proved(peer.group, now);
+    if (!this.#lines.take(`connected ${session.sensor}`, now)) return;
+    this.log.info({ sensor: session.sensor, ...peerFields(peer) }, 'a sensor is connected');
   }
 
   refused(peer: Peer, refusal: Refusal, detail?: string): void {
     const { code, sensor, verified, type } = refusal;
-    const { address } = peer;
+    const { address, group } = peer;
     const at = Date.now();
+    const now = this.now();
+    if (!verified && code !== 'blocked-address' && code !== 'too-many-failures') this.#throttle.failed(group, now);
     this.activity.refused({ code, address, sensor, verified, at });
     if (code === 'not-registered' && sensor !== undefined && type !== undefined) {
       this.activity.knocked({ uuid: sensor, address, type, at });
     }
+    if (!this.#lines.take(`${group} ${code}`, now)) return;
     this.log.warn({ code, sensor, verified, type, detail, ...peerFields(peer) }, REFUSALS[code]);
+  }
+
+  /** What a peer sent has shown a defect of the server: it costs that peer the connection, and no other. */
+  failed(peer: Peer, error: unknown): void {
+    if (!this.#lines.take(`${peer.group} failed`, this.now())) return;
+    this.log.error({ err: error, ...peerFields(peer) }, 'a connection failed within the server and is closed');
+  }
+
+  /** Counts a session whose meta header is on its way with its sensor's others. */
+  declare(connection: Connection, sensor: SensorId): TableEntry<Session> | RefusalCode {
+    const { session } = connection;
+    const entry = { sensor, topic: String(WIRE_TYPE.metaHeader), session, openedAt: session.lastFrameAt };
+    return this.#place(entry) ? entry : 'too-many-sessions';
+  }
+
+  /** The meta header is there, or will never be. */
+  declared(entry: TableEntry<Session>): void {
+    this.#table.remove(entry);
   }
 
   /** Opens the stream of a session; the least recent of too many side by side is closed, which may be this one. */
@@ -171,9 +213,7 @@ export class ConnectionHub {
     const { session } = connection;
     const { sensor, topic } = start;
     const entry = { sensor, topic, session, openedAt: session.lastFrameAt };
-    const surplus = this.#table.add(entry);
-    if (surplus === session) return 'too-many-sessions';
-    surplus?.close('too-many-sessions');
+    if (!this.#place(entry)) return 'too-many-sessions';
     const writer = new StreamWriter(start, {
       journal: this.#options.journal,
       format: this.#options.formats(topic),
@@ -193,6 +233,10 @@ export class ConnectionHub {
     if (writer.isEnded) return;
     const brokenOff = writer.end();
     const { sensor, topic } = start;
+    const { id: stream, records, cuts, skippedBytes } = writer;
+    if (this.#lines.take(`ended ${sensor}`, this.now())) {
+      this.log.info({ sensor, topic, stream, records, cuts, skippedBytes }, 'a session has ended');
+    }
     if (writer.hasData) this.#endings.noteBreak(sensor, topic, brokenOff);
     this.#endings.ended(sensor, topic, writer.finished);
   }
@@ -218,6 +262,32 @@ export class ConnectionHub {
     for (const unwatch of this.#unwatch) unwatch();
     clearInterval(this.#ticking);
     this.#pressure.stop();
+    this.#sumUpLines();
+  }
+
+  /** @returns whether the session has a place; the least recent of too many side by side is closed for it */
+  #place(entry: TableEntry<Session>): boolean {
+    const surplus = this.#table.add(entry);
+    if (surplus === entry.session) return false;
+    surplus?.close('too-many-sessions');
+    return true;
+  }
+
+  /** Addresses where sensors were seen before the server was started. */
+  #noteKnownAddresses(): void {
+    const { sensors, activity } = this.#options.registry;
+    const startedAt = this.now() - Date.now();
+    for (const [, { value }] of sensors.entries()) {
+      const seen = activity.find(value.uuid);
+      if (seen !== undefined && seen.lastAddress !== '') {
+        this.#throttle.proved(addressGroup(seen.lastAddress), startedAt + seen.lastSeen);
+      }
+    }
+  }
+
+  #sumUpLines(): void {
+    const heldBack = this.#lines.takeHeldBack();
+    if (heldBack !== undefined) this.log.warn(heldBack, 'lines were left out of the log, for there were many alike');
   }
 
   #sensorChanged(id: string, removed: boolean): void {
@@ -245,6 +315,14 @@ export class ConnectionHub {
       if (!this.#suspects.has(sensor)) this.log.warn({ sensor }, 'cloned? two sessions of one type are both active');
     }
     this.#suspects = suspects;
+    if (now - this.#summedUpAt >= SUM_UP_MS) {
+      this.#summedUpAt = now;
+      this.#sumUpLines();
+    }
+    if (now - this.#notedProvedAt >= NOTE_PROVED_MS) {
+      this.#notedProvedAt = now;
+      for (const { session, group } of this.connections) if (session.isProved) this.#throttle.proved(group, now);
+    }
   }
 }
 

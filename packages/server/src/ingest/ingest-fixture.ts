@@ -40,7 +40,7 @@ const KEY = 'a key for tests';
 const ACCEPTED = ['1', '2', '3', '8', '254', 'maltrail'];
 
 export async function startIngestFixture(
-  options: Partial<Pick<HubOptions, 'mode' | 'defaultKey'>> & {
+  options: Partial<Pick<HubOptions, 'mode' | 'defaultKey' | 'formats'>> & {
     limits?: Partial<IngestLimits>;
     /** Awaited before each append: a slow disk, or one that fails. */
     disk?: () => Promise<void>;
@@ -65,7 +65,7 @@ export async function startIngestFixture(
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     registry,
     journal,
-    formats: formatFor,
+    formats: options.formats ?? formatFor,
     log,
   });
   const { port } = ingest.address;

@@ -19,6 +19,9 @@ export interface IngestLimits {
   readonly unprovedPerAddress: number;
   /** Bytes of unfinished frames that all unproved connections together may make the server hold. */
   readonly unprovedBytes: number;
+  /** Connections of one address (IPv6: one /64) that may fail without having proved anything, and how many more each second. */
+  readonly failuresPerAddress: number;
+  readonly failuresPerSecond: number;
   /** Sessions side by side of one sensor and topic (docs/journal.md, rule 33). */
   readonly sessionsSideBySide: number;
   /** Bytes that wait for the journal: beyond them the session's socket, or every socket, is not read until half is left. */
@@ -40,6 +43,8 @@ export const DEFAULT_LIMITS: IngestLimits = {
   unprovedConnections: 10_000,
   unprovedPerAddress: 1_000,
   unprovedBytes: 64 * 1024 * 1024,
+  failuresPerAddress: 500,
+  failuresPerSecond: 10,
   sessionsSideBySide: 4,
   sessionPendingBytes: 1024 * 1024,
   pendingBytes: 96 * 1024 * 1024,

@@ -4,8 +4,10 @@ import { connect as connectTcp } from 'node:net';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { D4Error, HEADER_BYTES, newSensorId } from '@d4ts/protocol';
+import type { Format } from '../formats/port.ts';
+import { formatFor } from '../formats/registry.ts';
 import { ENTRY_FLAG, ENTRY_KIND } from '../journal/port.ts';
-import { peerClosed, startIngestFixture, until } from './ingest-fixture.ts';
+import { type IngestFixture, peerClosed, startIngestFixture, until } from './ingest-fixture.ts';
 
 const NOW = 1_800_000_000;
 
@@ -255,6 +257,91 @@ test('unproved connections over the bound of an address make room, proved ones s
   assert.equal(server.registry.activity.refusalTotals()['too-many-connections'], 1);
   await until(() => server.ingest.connections === 3);
   for (const socket of [proved, later, last]) socket.destroy();
+});
+
+test('connections whose meta header never ends are bounded as sessions are', async () => {
+  await using server = await startIngestFixture({ limits: { sessionsSideBySide: 2 } });
+  const sensor = await server.addSensor();
+  const encoder = server.encoder(sensor);
+  const open = async (timestamp: number) => {
+    const connected = () => server.logged.filter(({ msg }) => msg === 'a sensor is connected').length;
+    const before = connected();
+    const socket = await server.connect();
+    socket.write(encoder.encode(2, Buffer.from('{"type":"mal'), timestamp));
+    await until(() => connected() > before);
+    return socket;
+  };
+  const oldest = await open(NOW);
+  const older = await open(NOW + 1);
+  const newest = await open(NOW + 2);
+  assert.equal(await peerClosed(oldest), 'end');
+  assert.equal(server.registry.activity.sensor(sensor).refusals['too-many-sessions']?.count, 1);
+  newest.write(encoder.encode(2, Buffer.from('trail"}'), NOW + 3));
+  newest.write(encoder.encode(254, Buffer.from('event\n'), NOW + 3));
+  await until(async () => (await server.text('maltrail')) === 'event\n');
+  const another = await open(NOW + 4);
+  await until(() => server.ingest.connections === 3);
+  assert.equal(server.ingest.kick(sensor), 3);
+  await Promise.all([older, newest, another].map((socket) => peerClosed(socket)));
+});
+
+test('a defect that a sensor provokes costs it the connection, and nobody else', async () => {
+  const defect = () => {
+    throw new RangeError('a defect of the format');
+  };
+  const formats = (topic: string): Format => {
+    const format = formatFor(topic);
+    if (topic !== '8') return format;
+    return { ...format, newCutter: () => ({ pendingBytes: 0, preamble: Buffer.alloc(0), push: defect, end: defect }) };
+  };
+  await using server = await startIngestFixture({ formats });
+  const encoder = server.encoder(await server.addSensor());
+  const good = await server.connect();
+  good.write(encoder.encode(3, Buffer.from('one\n'), NOW));
+  const bad = await server.connect();
+  bad.write(encoder.encode(8, Buffer.from('x\n'), NOW));
+  assert.equal(await peerClosed(bad), 'end');
+  await until(() => server.ingest.connections === 1);
+  assert.ok(server.logged.some(({ level, err }) => level === 50 && JSON.stringify(err).includes('a defect of')));
+  good.end(encoder.encode(3, Buffer.from('two\n'), NOW));
+  assert.equal(await peerClosed(good), 'end');
+  assert.equal(await server.text('3'), 'one\ntwo\n');
+});
+
+test('refusals of one address do not fill the log', async () => {
+  await using server = await startIngestFixture();
+  const sensor = await server.addSensor();
+  const wrong = server.encoder(sensor, 'wrong').encode(3, Buffer.from('line\n'), NOW);
+  for (let i = 0; i < 60; i++) {
+    const socket = await server.connect();
+    socket.write(wrong);
+    await peerClosed(socket);
+  }
+  assert.equal(server.registry.activity.refusalTotals()['hmac-wrong'], 60);
+  assert.equal(server.logged.filter(({ code }) => code === 'hmac-wrong').length, 50);
+  await server.ingest.close();
+  assert.deepEqual(server.logged.find(({ lines }) => lines === 10)?.most, { '127.0.0.1 hmac-wrong': 10 });
+});
+
+test('an address that only fails is closed before the handshake, one with a proved sensor is not', async () => {
+  const limits = { failuresPerAddress: 3, failuresPerSecond: 0 };
+  await using server = await startIngestFixture({ limits });
+  const fail = async (at: IngestFixture) => {
+    const socket = await at.connect();
+    socket.write(Buffer.alloc(HEADER_BYTES));
+    assert.equal(await peerClosed(socket), 'end');
+  };
+  for (let i = 0; i < 3; i++) await fail(server);
+  await assert.rejects(server.connect());
+  assert.equal(server.registry.activity.refusalTotals()['too-many-failures'], 1);
+
+  await using known = await startIngestFixture({ limits });
+  const proved = await known.connect();
+  proved.write(known.encoder(await known.addSensor()).encode(3, Buffer.from('line\n'), NOW));
+  await until(() => known.ingest.sessions().length === 1);
+  for (let i = 0; i < 6; i++) await fail(known);
+  assert.equal(known.registry.activity.refusalTotals()['uuid-not-v4'], 6);
+  proved.destroy();
 });
 
 test('in shared-secret mode sensors register themselves, up to a bound', async () => {

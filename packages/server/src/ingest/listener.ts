@@ -126,8 +126,9 @@ class Listener implements Ingest {
       socket.destroy();
       return;
     }
-    if (this.#hub.networks.holds(peer.address)) {
-      this.#hub.refused(peer, { code: 'blocked-address', sensor: undefined, verified: false, type: undefined });
+    const code = this.#hub.refusesToMeet(peer);
+    if (code !== undefined) {
+      this.#hub.refused(peer, { code, sensor: undefined, verified: false, type: undefined });
       socket.destroy();
       return;
     }

@@ -58,3 +58,9 @@ test('100,000 bytes up to the closing brace are the limit, white space behind it
   assert.equal(readAll([' '.repeat(MAX_META_HEADER_BYTES), ' ']), 'bad');
   assert.equal(readAll([head.padEnd(MAX_META_HEADER_BYTES, 'x'), '']), 'incomplete');
 });
+
+test('a header nested as deep as it may be long does no harm', () => {
+  const depth = (MAX_META_HEADER_BYTES - 20) / 2;
+  const text = `{"type":"a","x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+  assert.deepEqual(readAll([text]), { type: 'a', text });
+});

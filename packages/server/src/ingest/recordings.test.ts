@@ -89,7 +89,8 @@ async function send(pieces: readonly Buffer[], turns: (piece: number) => boolean
   };
   const refused = ({ code }: { code: string }) => assert.fail(code);
   const times = { headerTimeoutMs: 1, payloadTimeoutMs: 1 };
-  const session = new Session(admission, { open, refused, enrol: () => false, proved: () => undefined }, times, 0);
+  const effects = { open, refused, enrol: () => false, proved: () => undefined, declaring: () => undefined };
+  const session = new Session(admission, effects, times, 0);
   for (const [i, piece] of pieces.entries()) {
     session.receive(piece, 0);
     writer?.flush();

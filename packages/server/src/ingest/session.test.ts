@@ -35,6 +35,8 @@ class World implements SessionEffects {
   payload = '';
   mayEnrol = true;
   openRefusal: RefusalCode | undefined;
+  declareRefusal: RefusalCode | undefined;
+  readonly declaringSensors: SensorId[] = [];
   formatRefusal: RefusalCode | undefined;
   readonly session: Session;
 
@@ -61,6 +63,11 @@ class World implements SessionEffects {
 
   proved(sensor: SensorId): void {
     this.provedSensors.push(sensor);
+  }
+
+  declaring(sensor: SensorId) {
+    this.declaringSensors.push(sensor);
+    return this.declareRefusal;
   }
 
   open(start: StreamStart) {
@@ -332,6 +339,20 @@ describe('later frames', () => {
 });
 
 describe('the meta header', () => {
+  test('counts among the sessions of its sensor while it is on its way', () => {
+    const world = new World();
+    world.send([2, '{"type":']);
+    assert.deepEqual(world.declaringSensors, [id]);
+    world.send([2, '"maltrail"}']);
+    const whole = new World();
+    whole.send([2, '{"type":"maltrail"}']);
+    assert.deepEqual(whole.declaringSensors, []);
+    const crowded = new World();
+    crowded.declareRefusal = 'too-many-sessions';
+    crowded.send([2, '']);
+    assert.deepEqual(crowded.refusal, ['too-many-sessions', 'verified']);
+  });
+
   const outcome = (...frames: [number, string][]) => {
     const world = new World();
     world.send(...frames);

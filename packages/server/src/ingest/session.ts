@@ -29,6 +29,8 @@ export interface SessionEffects {
   enrol(sensor: SensorId): boolean;
   /** The first frame was verified. */
   proved(sensor: SensorId): void;
+  /** A meta header has begun but is not complete. @returns a refusal where too many of the sensor's are (too-many-sessions) */
+  declaring(sensor: SensorId): RefusalCode | undefined;
   /** The topic is known. @returns where payloads go, or a refusal (too-many-sessions) */
   open(start: StreamStart): PayloadSink | RefusalCode;
   /** The session is over; the connection is to be closed at once. */
@@ -259,7 +261,7 @@ export class Session {
     if (type === WIRE_TYPE.metaHeader) {
       const reader = new MetaHeaderReader();
       this.#state = { kind: 'meta-header', proof, type, reader };
-      return this.#metaHeader(payload, proof, reader);
+      return this.#metaHeader(payload, proof, reader) && this.#declare(proof);
     }
     return this.#open(
       { sensor: proof.id, topic: String(type), type, metaHeader: undefined },
@@ -267,6 +269,12 @@ export class Session {
       undefined,
       payload,
     );
+  }
+
+  /** After the first frame of a meta header: one that is complete has opened its stream already. */
+  #declare(proof: Candidate): boolean {
+    const refusal = this.#state.kind === 'meta-header' ? this.#effects.declaring(proof.id) : undefined;
+    return refusal === undefined || this.#refuseVerified(refusal, WIRE_TYPE.metaHeader);
   }
 
   /** A verified frame of another type than the one before it; only the meta header may be followed by another. */

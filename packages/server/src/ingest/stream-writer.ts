@@ -42,6 +42,8 @@ export class StreamWriter implements PayloadSink {
   /** Records that were cut at the format's limit, and bytes that the cutter left out. */
   cuts = 0;
   skippedBytes = 0;
+  /** When skipped bytes are logged again: a stream may be one long skip. */
+  #skippedLoggedFrom = 1;
 
   readonly #options: StreamOptions;
   readonly #cutter: Cutter;
@@ -125,12 +127,14 @@ export class StreamWriter implements PayloadSink {
   end(): boolean {
     if (this.#ended) return false;
     this.#whenOpen((builder) => builder.beginPartial());
-    const partial = this.#cutter.end(this.#sink);
-    this.#ended = true;
-    if (this.#hasData) this.#whenOpen((builder) => builder.close());
-    this.flush();
-    if (!this.#busy) this.#finished.resolve();
-    return partial;
+    try {
+      return this.#cutter.end(this.#sink);
+    } finally {
+      this.#ended = true;
+      if (this.#hasData) this.#whenOpen((builder) => builder.close());
+      this.flush();
+      if (!this.#busy) this.#finished.resolve();
+    }
   }
 
   #records(pieces: readonly Buffer[], bytes: number, records: number): void {
@@ -155,8 +159,13 @@ export class StreamWriter implements PayloadSink {
 
   #skipped(bytes: number, why: string): void {
     this.skippedBytes += bytes;
+    if (this.skippedBytes < this.#skippedLoggedFrom) return;
+    this.#skippedLoggedFrom = this.skippedBytes * 10;
     const { sensor, topic, id } = this.#definition;
-    this.#options.log.warn({ sensor, topic, stream: id, bytes, why }, 'bytes of a stream were left out');
+    this.#options.log.warn(
+      { sensor, topic, stream: id, bytes, why, skippedBytes: this.skippedBytes },
+      'bytes of a stream were left out',
+    );
   }
 
   #whenOpen(action: (builder: DraftBuilder) => void): void {
@@ -178,7 +187,14 @@ export class StreamWriter implements PayloadSink {
   async #prepare(): Promise<void> {
     this.#busy = true;
     const { journal, after } = this.#options;
-    const builder = this.#builder ?? this.#use(await this.#untilDone(() => journal.open(this.#definition.topic)));
+    let builder = this.#builder;
+    try {
+      builder ??= this.#use(await this.#untilDone(() => journal.open(this.#definition.topic)));
+    } catch (error) {
+      this.#breakOff(error);
+      this.#finished.resolve();
+      return;
+    }
     await after;
     await this.#appendAll(builder);
   }

@@ -62,10 +62,10 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
           lines('three\n'),
         ]);
         await log.append(stream, 14, [
-          mark(ENTRY_KIND.cut),
+          { ...lines('{"path":"/a"}'), kind: ENTRY_KIND.file },
           { ...lines('rest'), flags: ENTRY_FLAG.partial, records: 1 },
         ]);
-        await log.append(stream, 18, [mark(ENTRY_KIND.close)]);
+        await log.append(stream, 18, [mark(ENTRY_KIND.cut), mark(ENTRY_KIND.close)]);
         const entries = (await readAll(log)).filter((entry) => entry.kind !== ENTRY_KIND.define);
         const seen = entries.map(({ kind, flags, offset, records, bytes }) => [
           kind,
@@ -77,8 +77,9 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
         assert.deepEqual(seen, [
           [ENTRY_KIND.data, 0, 0, 2, 'one\ntwo\n'],
           [ENTRY_KIND.data, 0, 8, 1, 'three\n'],
-          [ENTRY_KIND.cut, 0, 14, 0, ''],
+          [ENTRY_KIND.file, 0, 14, 0, '{"path":"/a"}'],
           [ENTRY_KIND.data, ENTRY_FLAG.partial, 14, 1, 'rest'],
+          [ENTRY_KIND.cut, 0, 18, 0, ''],
           [ENTRY_KIND.close, 0, 18, 0, ''],
         ]);
         for (const entry of entries) assert.deepEqual(entry.stream, stream);
@@ -214,6 +215,9 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
         assert.deepEqual(await log.read(log.endSequence, 1000), []);
         for (let i = 0; i < 20; i++) await log.append(newStream('3'), 0, [lines(`${'x'.repeat(100)} ${i}\n`)]);
         const all = await readAll(log);
+        for (const { sequence } of all.toReversed()) {
+          assert.equal((await log.read(sequence, 300))[0]?.sequence, sequence);
+        }
         for (const maxBytes of [1, 500, 4096, 1_000_000]) {
           assert.deepEqual(await readAll(log, 0, maxBytes), all);
           for (const entry of all) {
@@ -234,6 +238,8 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
         await log.append(newStream('3'), 0, [lines('x\n')]);
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
+      const large = Array.from({ length: 5 }, () => lines(Buffer.alloc(50_000)));
+      await log.append(newStream('3'), 0, large);
       const entries = await readAll(log);
       for (const { time } of entries) {
         for (const wanted of [time - 1, time, time + 1]) {
@@ -324,6 +330,19 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
       assert.deepEqual([stats.gaps, stats.gapBytes], [0, 0]);
     });
 
+    withTopic('a listener that throws stops nothing', async (log) => {
+      let heard = 0;
+      log.onCommit(() => {
+        throw new Error('from a listener');
+      });
+      log.onCommit(() => {
+        heard += 1;
+      });
+      const stream = newStream('3');
+      for (let i = 0; i < 3; i++) await log.append(stream, 2 * i, [lines('a\n')]);
+      assert.equal(heard, 3);
+    });
+
     withJournal('closing commits what was appended; after it an append is refused', async ({ journal, reopen }) => {
       const log = await journal.open('3');
       const appends = Array.from({ length: 5 }, (_, i) => log.append(newStream('3'), 0, [lines(`${i}\n`)]));
@@ -331,6 +350,7 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
       if (again === undefined) await journal.close();
       await Promise.all(appends);
       await assert.rejects(log.append(newStream('3'), 0, [lines('late\n')]), { code: 'D4_JOURNAL_FAILED' });
+      await assert.rejects(journal.open('8'), { code: 'D4_JOURNAL_FAILED' });
       if (again === undefined) return;
       assert.deepEqual(again.topics(), ['3']);
       assert.deepEqual(itemsOf(await readAll(await again.open('3'))), ['0', '1', '2', '3', '4']);

@@ -19,8 +19,8 @@ async function openedJournal(settings: { policy: SyncPolicy; segmentBytes?: numb
 }
 
 journalContract('files', () => openedJournal({ policy: 'fsync' }));
-journalContract('files, synced by the system, a segment for each commit', () =>
-  openedJournal({ policy: 'os', segmentBytes: 1 }),
+journalContract('files, synced each second, a segment for each commit', () =>
+  openedJournal({ policy: 'interval', segmentBytes: 1 }),
 );
 
 /** Two streams that stay open and write in turn, `count` commits; a third one is closed after its first. */
@@ -161,6 +161,26 @@ describe('segment files', () => {
     assert.ok((await folder.files('.idx')).length < log.stats().segments);
   });
 
+  test('more readers at more places than descriptors are kept open', async () => {
+    await using folder = await JournalFolder.make({ segmentBytes: 1 });
+    const log = await folder.topic();
+    const count = 15;
+    for (let i = 0; i < count; i++) await log.append(newStream('3'), 0, [lines(`${i}\n`)]);
+    const { firstSequence } = log;
+    const readers = Array.from({ length: count }, async (_, reader) => {
+      for (let round = 0; round < 2 * count; round++) {
+        const segment = (reader * 7 + round * 4) % count;
+        assert.deepEqual(itemsOf(await log.read(firstSequence + 2 * segment, 1000)), [String(segment)]);
+      }
+    });
+    await Promise.all(readers);
+    await folder.close();
+    const late = Array.from({ length: 30 }, (_, i) => log.read(firstSequence + 2 * (i % 3), 1000));
+    for (const [i, entries] of (await Promise.all(late)).entries()) {
+      assert.deepEqual(itemsOf(entries), [String(i % 3)], 'a read after the close still works');
+    }
+  });
+
   test('a read that has begun when retention removes its segment goes on with the next', async () => {
     await using folder = await JournalFolder.make({ segmentBytes: 1 });
     const log = await folder.topic();
@@ -208,6 +228,18 @@ describe('segment files', () => {
       assert.ok(sequence >= log.firstSequence && sequence <= log.endSequence);
     }
     assert.equal(await log.ordinalOf({ sequence: log.endSequence, record: 0 }), endOrdinal);
+  });
+
+  test('times do not go back with the clock, nor when the journal is opened again', async (context) => {
+    await using folder = await JournalFolder.make({ segmentBytes: 1 });
+    const log = await folder.topic();
+    await log.append(newStream('3'), 0, [lines('a\n')]);
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() - 3_600_000 });
+    await log.append(newStream('3'), 0, [lines('b\n')]);
+    const again = await folder.topic();
+    await again.append(newStream('3'), 0, [lines('c\n')]);
+    const times = (await readAll(again)).map((entry) => entry.time);
+    assert.equal(new Set(times).size, 1, `${times}`);
   });
 
   test('a segment that is cut short from outside, while it is open, ends reading there', async () => {

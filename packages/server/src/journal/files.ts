@@ -41,12 +41,14 @@ class FileJournal implements Journal {
   readonly #options: FileJournalOptions;
   readonly #open = new Map<Topic, FileTopicLog>();
   readonly #opening = new Map<Topic, Promise<FileTopicLog>>();
+  #closed = false;
 
   constructor(options: FileJournalOptions) {
     this.#options = options;
   }
 
   open(topic: Topic): Promise<FileTopicLog> {
+    if (this.#closed) return Promise.reject(new D4Error('D4_JOURNAL_FAILED', 'the journal is closed'));
     const opening = this.#opening.get(topic) ?? this.#openTopic(topic);
     this.#opening.set(topic, opening);
     return opening;
@@ -61,6 +63,7 @@ class FileJournal implements Journal {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.allSettled(this.#opening.values());
     const closed = await Promise.allSettled([...this.#open.values()].map((topic) => topic.close()));
     this.#open.clear();

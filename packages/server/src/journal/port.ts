@@ -84,6 +84,28 @@ export interface TopicStats {
   readonly gapBytes: number;
 }
 
+/** An entry, and how many items of its selection lie before it. */
+export interface CountedEntry {
+  readonly entry: Entry;
+  readonly ordinal: number;
+}
+
+/**
+ * What some sensors have sent to a topic, counted for itself: its ordinals are those of its own items. It follows the
+ * commits until it is closed. Nothing of other sensors is read (docs/journal.md, rule 14).
+ */
+export interface TopicSelection {
+  /** As `TopicLog.endOrdinal`, of the selection. */
+  readonly endOrdinal: number;
+  /** The entries of data and of files from a sequence on, as `TopicLog.read`. */
+  read(sequence: number, maxBytes: number): Promise<CountedEntry[]>;
+  /** As `TopicLog.ordinalOf`, of the selection; the position may be that of another sensor's entry. */
+  ordinalOf(position: Position): Promise<number>;
+  /** As `TopicLog.positionOf`, of the selection. */
+  positionOf(ordinal: number): Promise<Position>;
+  close(): void;
+}
+
 /**
  * One topic of the journal. Appends of different streams commit together; one append may be in flight for each stream
  * (rule 15).
@@ -105,6 +127,11 @@ export interface TopicLog {
    */
   append(stream: StreamDefinition, expectedOffset: number, drafts: readonly EntryDraft[]): Promise<void>;
   /**
+   * Puts a `cut` into a stream: whoever makes files of it ends one there (docs/journal.md, rule 28). Nothing happens
+   * where the stream has ended, or is within the fragments of a record.
+   */
+  cut(stream: StreamDefinition): Promise<void>;
+  /**
    * Reads committed entries from a sequence on (or from the next one held, where it is no longer or never was), at
    * least one if there is one, about `maxBytes` in all.
    */
@@ -124,6 +151,8 @@ export interface TopicLog {
   positionOf(ordinal: number): Promise<Position>;
   /** The first position whose entry has a time at or after `time` (ms). */
   positionAt(time: number): Promise<Position>;
+  /** Selects what these sensors have sent and will send. */
+  select(sensors: readonly SensorId[]): Promise<TopicSelection>;
   /** Calls `listener` after each commit. @returns how to stop that */
   onCommit(listener: () => void): () => void;
   stats(): TopicStats;

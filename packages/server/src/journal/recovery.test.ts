@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { crc32 } from 'node:zlib';
@@ -117,6 +117,7 @@ describe('recovery of the journal: the end of the open segment', () => {
         `cut at ${end}`,
       );
       assertGrowing(held);
+      assert.equal((await stat(join(folder.folder, name))).size, opened.stats().bytes);
       assert.ok(opened.endSequence > entryAt(whole, -1).header.sequence);
       await opened.append(newStream('3'), 0, [lines('next\n')]);
       if (end % 16 !== 0) return;
@@ -139,8 +140,15 @@ describe('recovery of the journal: the end of the open segment', () => {
     const files = await folder.snapshot();
     const indexes = [...files.keys()].filter((name) => name.endsWith('.idx'));
     assert.ok(indexes.length > 3);
-    for (const lost of [[], indexes.slice(-1), indexes]) {
-      await folder.restore(new Map([...files].filter(([name]) => !lost.includes(name))));
+    const damagedIndexes = indexes.map((name): [string, Buffer] => {
+      const bytes = Buffer.from(files.get(name) ?? '');
+      bytes.subarray(-20).fill('x');
+      return [name, bytes];
+    });
+    const withoutNewest = [...files].filter(([name]) => name !== indexes.at(-1));
+    const withoutAny = [...files].filter(([name]) => !indexes.includes(name));
+    for (const held of [[...files], withoutNewest, withoutAny, [...files, ...damagedIndexes]]) {
+      await folder.restore(new Map(held));
       for (let opening = 0; opening < 3; opening++) {
         const entries = await readAll(await folder.topic());
         assertClosedOnce(entries, streams);

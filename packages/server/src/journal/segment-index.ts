@@ -3,9 +3,10 @@ import type { SensorId } from '@d4ts/protocol';
 import type { EntryHeader } from './entry-format.ts';
 import { ENTRY_KIND, type StreamDefinition } from './port.ts';
 
-const INDEX_MAGIC = Buffer.from('D4INDEX1', 'latin1');
-/** Magic, CRC-32 and length of the summary, CRC-32 and length of the rest. */
-const PREFIX_BYTES = 24;
+const INDEX_MAGIC = Buffer.from('D4INDEX2', 'latin1');
+/** Magic, then CRC-32 and length of each block: the summary, the tally, the rest. */
+const PREFIX_BYTES = 32;
+const BLOCK = { summary: 0, tally: 1, rest: 2 } as const;
 /** A mark at least every so many bytes of the segment: that is how far a search by sequence or item has to read. */
 const MARK_BYTES = 64 * 1024;
 
@@ -30,9 +31,14 @@ export interface StreamIndex {
   firstTime: number;
   lastTime: number;
   closed: boolean;
-  /** Where its data entries are: byte positions in the file. */
-  positions: number[];
+  /** Its entries of data and of files, in order: byte positions in the file, sequences, and how many items each holds. */
+  readonly positions: number[];
+  readonly sequences: number[];
+  readonly items: number[];
 }
+
+/** Items of each sensor. */
+export type Tally = ReadonlyMap<SensorId, number>;
 
 /** A stream that had not ended when a segment was sealed: the stream table (rule 13). */
 export interface OpenStream {
@@ -79,20 +85,35 @@ export class SegmentIndex {
         lastTime: header.time,
         closed: false,
         positions: [],
+        sequences: [],
+        items: [],
       });
       return;
     }
     const stream = this.streams.get(header.stream);
     if (stream === undefined) return;
     stream.lastTime = header.time;
+    stream.records += header.records;
     if (header.kind === ENTRY_KIND.data) {
-      stream.records += header.records;
       stream.bytes += header.length;
       stream.endOffset = header.offset + header.length;
-      stream.positions.push(position);
     } else if (header.kind === ENTRY_KIND.close) {
       stream.closed = true;
     }
+    if (header.kind === ENTRY_KIND.data || header.kind === ENTRY_KIND.file) {
+      stream.positions.push(position);
+      stream.sequences.push(header.sequence);
+      stream.items.push(header.records);
+    }
+  }
+
+  /** How many items there are of each sensor that has any. */
+  tally(): Tally {
+    const tally = new Map<SensorId, number>();
+    for (const { definition, records } of this.streams.values()) {
+      if (records > 0) tally.set(definition.sensor, (tally.get(definition.sensor) ?? 0) + records);
+    }
+    return tally;
   }
 
   /** The last mark at or before a sequence. */
@@ -170,7 +191,7 @@ interface IndexText {
     readonly firstTime: number;
     readonly lastTime: number;
     readonly closed: boolean;
-    readonly positions: number;
+    readonly entries: number;
   }[];
   readonly open: readonly { readonly definition: DefinitionText; readonly offset: number }[];
 }
@@ -187,8 +208,8 @@ export interface SavedIndex {
 export const SUMMARY_READ_BYTES = 4096;
 
 /**
- * An index file: the summary as JSON, then the rest: the length of its JSON, JSON, and the streams'
- * positions as u32.
+ * An index file, in three blocks: the summary as JSON; the tally as JSON; the rest: the length of its JSON, JSON, and
+ * for each stream its entries' positions, sequences (counted from the segment's first) and items, as u32.
  * @param segment salt and length of the segment
  */
 export function encodeIndex(
@@ -211,27 +232,34 @@ export function encodeIndex(
   const streams = [...index.streams];
   const text: IndexText = {
     marks: index.marks.map((mark) => [mark.sequence, mark.position, mark.recordsBefore, mark.time]),
-    streams: streams.map(([number, stream]) => ({
-      ...stream,
+    streams: streams.map(([number, { positions, sequences: _, items: __, ...totals }]) => ({
+      ...totals,
       number,
-      definition: definitionText(stream.definition),
-      positions: stream.positions.length,
+      definition: definitionText(totals.definition),
+      entries: positions.length,
     })),
     open: open.map((stream) => ({ definition: definitionText(stream.definition), offset: stream.offset })),
   };
-  const front = Buffer.from(JSON.stringify(summary));
   const json = Buffer.from(JSON.stringify(text));
-  const positions = Uint32Array.from(streams.flatMap(([, stream]) => stream.positions));
-  const prefix = Buffer.alloc(PREFIX_BYTES);
   const jsonBytes = Buffer.alloc(4);
   jsonBytes.writeUInt32LE(json.length);
-  const rest = Buffer.concat([jsonBytes, json, Buffer.from(positions.buffer)]);
+  const columns = streams.flatMap(([, { positions, sequences, items }]) => [
+    Uint32Array.from(positions),
+    Uint32Array.from(sequences, (sequence) => sequence - firstSequence),
+    Uint32Array.from(items),
+  ]);
+  const blocks = [
+    Buffer.from(JSON.stringify(summary)),
+    Buffer.from(JSON.stringify([...index.tally()])),
+    Buffer.concat([jsonBytes, json, ...columns.map((column) => Buffer.from(column.buffer))]),
+  ];
+  const prefix = Buffer.alloc(PREFIX_BYTES);
   INDEX_MAGIC.copy(prefix);
-  prefix.writeUInt32LE(crc32(front), 8);
-  prefix.writeUInt32LE(front.length, 12);
-  prefix.writeUInt32LE(crc32(rest), 16);
-  prefix.writeUInt32LE(rest.length, 20);
-  return Buffer.concat([prefix, front, rest]);
+  for (const [i, block] of blocks.entries()) {
+    prefix.writeUInt32LE(crc32(block), 8 + 8 * i);
+    prefix.writeUInt32LE(block.length, 12 + 8 * i);
+  }
+  return Buffer.concat([prefix, ...blocks]);
 }
 
 /**
@@ -240,19 +268,26 @@ export function encodeIndex(
  * @returns undefined where it is damaged
  */
 export function decodeSummary(bytes: Buffer): SegmentSummary | undefined {
-  if (bytes.length < PREFIX_BYTES || !bytes.subarray(0, 8).equals(INDEX_MAGIC)) return undefined;
-  const front = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bytes.readUInt32LE(12));
-  if (crc32(front) !== bytes.readUInt32LE(8)) return undefined;
-  return JSON.parse(front.toString('utf8')) as SegmentSummary;
+  const block = blockOf(bytes, BLOCK.summary);
+  return block === undefined ? undefined : (JSON.parse(block.toString('utf8')) as SegmentSummary);
+}
+
+/** Where an index file's tally ends: so many of its first bytes hold the summary and the tally. */
+export function tallyEnd(front: Buffer): number {
+  return front.length < PREFIX_BYTES ? 0 : PREFIX_BYTES + front.readUInt32LE(12) + front.readUInt32LE(20);
+}
+
+/** Reads the tally from the front of an index file, up to `tallyEnd`. @returns undefined where it is damaged */
+export function decodeTally(bytes: Buffer): Tally | undefined {
+  const block = blockOf(bytes, BLOCK.tally);
+  return block === undefined ? undefined : new Map(JSON.parse(block.toString('utf8')) as [SensorId, number][]);
 }
 
 /** Reads an index file. @returns undefined where it is damaged: it can be rebuilt from the segment (rule 3) */
 export function decodeIndex(bytes: Buffer): SavedIndex | undefined {
   const summary = decodeSummary(bytes);
-  if (summary === undefined) return undefined;
-  const start = PREFIX_BYTES + bytes.readUInt32LE(12);
-  const rest = bytes.subarray(start, start + bytes.readUInt32LE(20));
-  if (rest.length < 4 || crc32(rest) !== bytes.readUInt32LE(16)) return undefined;
+  const rest = blockOf(bytes, BLOCK.rest);
+  if (summary === undefined || rest === undefined || rest.length < 4) return undefined;
   const jsonEnd = 4 + rest.readUInt32LE(0);
   const text = JSON.parse(rest.toString('utf8', 4, jsonEnd)) as IndexText;
   const index = new SegmentIndex(summary.firstSequence);
@@ -265,12 +300,26 @@ export function decodeIndex(bytes: Buffer): SavedIndex | undefined {
     index.marks.push({ sequence, position, recordsBefore, time });
   }
   let at = jsonEnd;
-  for (const stream of text.streams) {
-    const positions: number[] = [];
-    for (let i = 0; i < stream.positions; i++, at += 4) positions.push(rest.readUInt32LE(at));
-    const { number, ...totals } = stream;
-    index.streams.set(number, { ...totals, definition: definitionFrom(stream.definition), positions });
+  const column = (length: number, added: number): number[] => {
+    const values = new Array<number>(length);
+    for (let i = 0; i < length; i++, at += 4) values[i] = rest.readUInt32LE(at) + added;
+    return values;
+  };
+  for (const { number, entries, definition, ...totals } of text.streams) {
+    const positions = column(entries, 0);
+    const sequences = column(entries, summary.firstSequence);
+    const items = column(entries, 0);
+    index.streams.set(number, { ...totals, definition: definitionFrom(definition), positions, sequences, items });
   }
   const open = text.open.map((stream) => ({ definition: definitionFrom(stream.definition), offset: stream.offset }));
   return { summary, index, open };
+}
+
+/** One block of an index file, if it is there and whole. */
+function blockOf(bytes: Buffer, number: number): Buffer | undefined {
+  if (bytes.length < PREFIX_BYTES || !bytes.subarray(0, 8).equals(INDEX_MAGIC)) return undefined;
+  let at = PREFIX_BYTES;
+  for (let before = 0; before < number; before++) at += bytes.readUInt32LE(12 + 8 * before);
+  const block = bytes.subarray(at, at + bytes.readUInt32LE(12 + 8 * number));
+  return crc32(block) === bytes.readUInt32LE(8 + 8 * number) ? block : undefined;
 }

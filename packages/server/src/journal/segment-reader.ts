@@ -19,6 +19,11 @@ const MAX_TOUCHED_SEGMENTS = 8;
 /** Enough for any entry of records. */
 const MIN_READ_BYTES = MAX_ENTRY_BYTES + 2 * ENTRY_HEADER_BYTES;
 
+/** Entries that stand closer together than this are read at once. */
+const NEAR_BYTES = 16 * 1024;
+/** A reader of scattered entries gets those of so many reads at a time. */
+const MAX_SCATTERED_READS = 32;
+
 /** Bytes of a segment, from `position` on. */
 interface Piece {
   readonly bytes: Buffer;
@@ -69,6 +74,66 @@ export class SegmentReader {
     const last = entries.at(-1);
     if (last !== undefined) this.#remember(resumeKey(segment, last.sequence + 1), position);
     return entries;
+  }
+
+  /**
+   * Reads the entries that start at these byte positions, from the `from`th on: about `maxBytes` of them, or what a few
+   * reads give, but at least one that is whole if there is one.
+   * @returns what stands at each of the positions that were looked at; undefined for a damaged one
+   */
+  async readAt(
+    segment: Segment,
+    positions: readonly number[],
+    from: number,
+    maxBytes: number,
+  ): Promise<(Entry | undefined)[]> {
+    const { committedBytes } = segment;
+    const index = await this.#indexOf(segment);
+    const { length } = positions;
+    const entries: (Entry | undefined)[] = [];
+    let total = 0;
+    let whole = 0;
+    for (let reads = 0; from + entries.length < length; reads++) {
+      if (whole > 0 && (total >= maxBytes || reads >= MAX_SCATTERED_READS)) break;
+      const at = from + entries.length;
+      const near = nearPositions(positions, at, length, Math.max(NEAR_BYTES, maxBytes - total));
+      const start = near[0] as number;
+      const size = (near.at(-1) as number) - start + NEAR_BYTES;
+      const piece = await readPiece(segment, start, size, committedBytes);
+      for (const position of near) {
+        const entry = await this.#entryAt(segment, piece, position, index);
+        entries.push(entry);
+        if (entry === undefined) continue;
+        total += entry.bytes.length + ENTRY_HEADER_BYTES;
+        whole += 1;
+      }
+    }
+    return entries;
+  }
+
+  /** The entry at a byte position of a segment, read further where it does not end in the piece. */
+  async #entryAt(segment: Segment, piece: Piece, position: number, index: SegmentIndex): Promise<Entry | undefined> {
+    const place = { salt: segment.header.salt, position };
+    let { bytes } = piece;
+    let at = position - piece.position;
+    let check = checkEntry(bytes, at, bytes.length, place);
+    if (check === 'incomplete' && !piece.last) {
+      ({ bytes } = await readPiece(segment, position, MAX_ENTRY_SPAN, piece.end));
+      at = 0;
+      check = checkEntry(bytes, at, bytes.length, place);
+    }
+    if (typeof check === 'string') {
+      this.#reportDamage(segment, position);
+      return undefined;
+    }
+    const bodyAt = at + ENTRY_HEADER_BYTES;
+    // A copy, for what stands between scattered entries must not be kept in memory by them.
+    return this.#entry(check.found, Buffer.from(bytes.subarray(bodyAt, bodyAt + check.found.length)), index);
+  }
+
+  /** A segment's index, which is kept at hand with its descriptor as long as the segment is among the last used. */
+  indexOf(segment: Segment): Promise<SegmentIndex> {
+    return this.#indexOf(segment);
   }
 
   /** Items of the segment before a position; of a record number beyond its entry's items, the entry's items. */
@@ -208,6 +273,18 @@ export class SegmentReader {
 
 function resumeKey(segment: Segment, sequence: number): string {
   return `${segment.firstSequence}/${sequence}`;
+}
+
+/** The positions from the `at`th on that stand close together, up to `maxBytes` apart. */
+function nearPositions(positions: readonly number[], at: number, end: number, maxBytes: number): readonly number[] {
+  const start = positions[at] as number;
+  let last = at;
+  while (last + 1 < end) {
+    const next = positions[last + 1] as number;
+    if (next - (positions[last] as number) > NEAR_BYTES || next - start > maxBytes) break;
+    last += 1;
+  }
+  return positions.slice(at, last + 1);
 }
 
 async function readPiece(segment: Segment, position: number, size: number, end: number): Promise<Piece> {

@@ -6,12 +6,15 @@ import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES, type Se
 import {
   decodeIndex,
   decodeSummary,
+  decodeTally,
   encodeIndex,
   type OpenStream,
   type SavedIndex,
   type SegmentIndex,
   type SegmentSummary,
   SUMMARY_READ_BYTES,
+  type Tally,
+  tallyEnd,
 } from './segment-index.ts';
 import { scanSegment } from './segment-scan.ts';
 
@@ -81,6 +84,12 @@ export class Segment {
       saved?.index ?? (await this.withReader((file) => scanSegment(file, this.header, this.committedBytes))).index;
     if (this.#kept) this.#index = index;
     return index;
+  }
+
+  /** Items of each sensor: from the index where that is in memory, else from the front of its file. */
+  async tally(): Promise<Tally> {
+    const saved = this.#index === undefined ? await loadTally(this) : undefined;
+    return saved ?? (await this.index()).tally();
   }
 
   /** Keeps the read descriptor and the index at hand, until `forget`. */
@@ -163,6 +172,15 @@ export async function loadSummary(segment: Segment): Promise<SegmentSummary | un
   const bytes = await readFront(segment.indexPath, SUMMARY_READ_BYTES).catch(() => undefined);
   const summary = bytes === undefined ? undefined : decodeSummary(bytes);
   return describes(summary, segment) ? summary : undefined;
+}
+
+/** The saved tally of a segment, if it is whole and of this segment. */
+async function loadTally(segment: Segment): Promise<Tally | undefined> {
+  let front = await readFront(segment.indexPath, SUMMARY_READ_BYTES).catch(() => undefined);
+  if (front === undefined || !describes(decodeSummary(front), segment)) return undefined;
+  const end = tallyEnd(front);
+  if (end > front.length) front = await readFront(segment.indexPath, end).catch(() => undefined);
+  return front === undefined ? undefined : decodeTally(front);
 }
 
 /** The saved index of a segment, if it is whole and of this segment. */

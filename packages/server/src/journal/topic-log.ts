@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, rm } from 'node:fs/promises';
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { appendBytes, type LaidOutBatch, layOut, type PendingAppend } from './batch.ts';
 import { MAX_DEFINE_BYTES, MAX_ENTRY_BYTES } from './entry-format.ts';
@@ -12,12 +12,14 @@ import {
   type Position,
   type StreamDefinition,
   type TopicLog,
+  type TopicSelection,
   type TopicStats,
 } from './port.ts';
 import { countSetAside, type FoundGap, recoverTopic } from './recovery.ts';
 import { createSegment, type Segment, saveIndex } from './segment.ts';
-import { NO_SENSOR, type OpenStream, SegmentIndex } from './segment-index.ts';
+import { NO_SENSOR, type OpenStream, SegmentIndex, type Tally } from './segment-index.ts';
 import { SegmentReader } from './segment-reader.ts';
+import { SensorSelection } from './sensor-selection.ts';
 
 /** When a commit counts: after `fdatasync`; written, and synced each second; or written, and synced by the system. */
 export type SyncPolicy = 'fsync' | 'interval' | 'os';
@@ -51,6 +53,7 @@ const SYNTHETIC_CLOSE: EntryDraft = {
   bytes: 0,
   records: 0,
 };
+const CUT: EntryDraft = { kind: ENTRY_KIND.cut, flags: 0, pieces: [], bytes: 0, records: 0 };
 
 /** The open segment: where batches go. */
 interface Tail {
@@ -77,8 +80,11 @@ export class FileTopicLog implements TopicLog {
   readonly #streams: Map<string, OpenStream>;
   readonly #reader: SegmentReader;
   readonly #listeners = new Set<() => void>();
+  /** Who is told of entries, by sensor. */
+  readonly #selections = new Map<SensorId, Set<SensorSelection>>();
   #tail: Tail | undefined;
   #pending: PendingAppend[] = [];
+  #cuts: Pick<PendingAppend, 'stream' | 'resolve' | 'reject'>[] = [];
   /** Streams with an append that is not resolved: one each (rule 15). */
   readonly #inFlight = new Set<string>();
   #committing: Promise<void> | undefined;
@@ -146,6 +152,14 @@ export class FileTopicLog implements TopicLog {
     this.#inFlight.add(stream.id);
     return new Promise((resolve, reject) => {
       this.#pending.push({ stream, offset: expectedOffset, drafts, resolve, reject });
+      this.#committing ??= this.#commitAll();
+    });
+  }
+
+  cut(stream: StreamDefinition): Promise<void> {
+    if (this.#closed) return Promise.reject(new D4Error('D4_JOURNAL_FAILED', `topic ${this.topic} is closed`));
+    return new Promise((resolve, reject) => {
+      this.#cuts.push({ stream, resolve, reject });
       this.#committing ??= this.#commitAll();
     });
   }
@@ -228,6 +242,41 @@ export class FileTopicLog implements TopicLog {
     }
   }
 
+  async select(sensors: readonly SensorId[]): Promise<TopicSelection> {
+    const selection = new SensorSelection(new Set(sensors), {
+      reader: this.#reader,
+      endSequence: () => this.endSequence,
+      ifHeld: (segment, work) => this.#ifHeld(segment, work),
+      closed: (closed) => this.#unselect(closed),
+    });
+    const tallies = new Map<Segment, Tally>();
+    for (;;) {
+      const next = this.#segments.find((segment) => segment !== this.#tail?.segment && !tallies.has(segment));
+      if (next === undefined) break;
+      tallies.set(next, (await this.#ifHeld(next, () => next.tally())) ?? new Map());
+    }
+    // From here on nothing can be committed in between.
+    for (const segment of this.#segments) {
+      const tally = tallies.get(segment);
+      if (this.#tail?.segment === segment) selection.addOpen(segment, this.#tail.index);
+      else if (tally !== undefined) selection.addSealed(segment, tally);
+    }
+    for (const sensor of selection.sensors) {
+      const known = this.#selections.get(sensor);
+      if (known === undefined) this.#selections.set(sensor, new Set([selection]));
+      else known.add(selection);
+    }
+    return selection;
+  }
+
+  #unselect(selection: SensorSelection): void {
+    for (const sensor of selection.sensors) {
+      const known = this.#selections.get(sensor);
+      known?.delete(selection);
+      if (known?.size === 0) this.#selections.delete(sensor);
+    }
+  }
+
   /** What `work` finds in a segment; undefined where retention has removed that meanwhile. */
   async #ifHeld<T>(segment: Segment, work: () => Promise<T>): Promise<T | undefined> {
     try {
@@ -262,6 +311,7 @@ export class FileTopicLog implements TopicLog {
       const [oldest, next] = this.#segments;
       if (oldest === undefined || next === undefined || !oldest.sealed || next.firstSequence > sequence) return;
       this.#segments.shift();
+      for (const selections of this.#selections.values()) for (const each of selections) each.removed(oldest);
       await this.#reader.forget(oldest);
       await oldest.remove();
     }
@@ -288,8 +338,8 @@ export class FileTopicLog implements TopicLog {
   async #commitAll(): Promise<void> {
     // A turn of the event loop, so that everything that arrived in this one goes into one batch.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#pending.length > 0) {
-      const batch = this.#takeBatch();
+    while (this.#pending.length > 0 || this.#cuts.length > 0) {
+      const batch = [...this.#takeCuts(), ...this.#takeBatch()];
       try {
         await this.#commit(batch);
       } catch (error) {
@@ -299,19 +349,19 @@ export class FileTopicLog implements TopicLog {
           error,
         );
         this.#options.log.error({ err: error, topic: this.topic }, 'the journal cannot be written');
-        for (const append of batch) {
-          this.#inFlight.delete(append.stream.id);
-          append.reject(failure);
-        }
+        for (const append of batch) this.#settle(append).reject(failure);
         continue;
       }
-      for (const append of batch) {
-        this.#inFlight.delete(append.stream.id);
-        append.resolve();
-      }
+      for (const append of batch) this.#settle(append).resolve();
       this.#tellListeners();
     }
     this.#committing = undefined;
+  }
+
+  /** An append that is not in flight any more; a cut never was. */
+  #settle(append: PendingAppend): PendingAppend {
+    if (append.drafts[0] !== CUT) this.#inFlight.delete(append.stream.id);
+    return append;
   }
 
   #tellListeners(): void {
@@ -322,6 +372,19 @@ export class FileTopicLog implements TopicLog {
         this.#options.log.error({ err: error, topic: this.topic }, 'a listener failed after a commit');
       }
     }
+  }
+
+  /** Cuts come first in a batch: there each stream is as long as was committed. */
+  #takeCuts(): PendingAppend[] {
+    const cuts = this.#cuts.splice(0);
+    return cuts.flatMap(({ stream, resolve, reject }) => {
+      const open = this.#streams.get(stream.id);
+      if (open !== undefined && !this.#tail?.fragmented.has(stream.id)) {
+        return [{ stream, offset: open.offset, drafts: [CUT], resolve, reject }];
+      }
+      resolve();
+      return [];
+    });
   }
 
   #takeBatch(): PendingAppend[] {
@@ -396,6 +459,7 @@ export class FileTopicLog implements TopicLog {
       segment.ordinal = this.endOrdinal;
       this.#segments.push(segment);
     }
+    if (this.#selections.size > 0) this.#tellSelections(tail, laidOut, position);
     this.#nextSequence = laidOut.nextSequence;
     for (const { stream, offset, drafts } of batch) {
       let end = offset;
@@ -410,6 +474,16 @@ export class FileTopicLog implements TopicLog {
       else tail.fragmented.delete(stream.id);
       if (closed) this.#streams.delete(stream.id);
       else this.#streams.set(stream.id, { definition: stream, offset: end });
+    }
+  }
+
+  #tellSelections({ segment, index }: Tail, { entries }: LaidOutBatch, position: number): void {
+    for (const { header, at } of entries) {
+      if (header.kind !== ENTRY_KIND.data && header.kind !== ENTRY_KIND.file) continue;
+      const sensor = index.streams.get(header.stream)?.definition.sensor;
+      const selections = sensor === undefined ? undefined : this.#selections.get(sensor);
+      if (selections === undefined) continue;
+      for (const selection of selections) selection.committed(segment, header, position + at);
     }
   }
 
@@ -510,7 +584,9 @@ export class FileTopicLog implements TopicLog {
       this.#options.log.error({ topic: this.topic, ...hole }, 'entries at the end of the journal are lost: a gap');
       findings.push({ fromSequence: hole.from, toSequence: hole.to });
     }
-    const appends = open.map((stream) => this.append(stream.definition, stream.offset, [SYNTHETIC_CLOSE]));
+    // Announcements of files have no end (rule 29).
+    const ended = this.topic.startsWith('files/') ? [] : open;
+    const appends = ended.map((stream) => this.append(stream.definition, stream.offset, [SYNTHETIC_CLOSE]));
     if (findings.length > 0) appends.push(this.#recordGaps(findings));
     await Promise.all(appends);
   }

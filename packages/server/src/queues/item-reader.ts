@@ -1,49 +1,45 @@
 import type { Format } from '../formats/port.ts';
-import { ENTRY_FLAG, ENTRY_KIND, type Entry, type Position, type TopicLog } from '../journal/port.ts';
+import { type CountedEntry, ENTRY_FLAG, ENTRY_KIND, type Entry, type Position } from '../journal/port.ts';
+import { pathIn } from './file-item.ts';
+import type { ItemSource } from './item-source.ts';
 
 /** About how much is read from the journal at a time, in bytes; two such blocks are held while items are taken. */
 const BLOCK_BYTES = 256 * 1024;
 const FRAGMENT = ENTRY_FLAG.first | ENTRY_FLAG.middle | ENTRY_FLAG.last;
 
-/** An entry in memory, and the ordinal of its first item. */
-interface Loaded {
-  readonly entry: Entry;
-  readonly ordinal: number;
-}
-
 /**
- * Takes the items of a topic one after another, from a position on. Taking is synchronous as far as blocks are in
+ * Takes the items of a source one after another, from a position on. Taking is synchronous as far as blocks are in
  * memory; `load` brings the next one.
  */
 export class ItemReader {
-  readonly #topic: TopicLog;
+  readonly #source: ItemSource;
   readonly #format: Format;
-  /** Items of the topic before the next one to take. */
+  /** Items of the source before the next one to take. */
   #ordinal: number;
   /** The next item's place; undefined after a jump to an ordinal, until the next load. */
   #position: Position | undefined;
   /** The entry after the last one that was loaded. */
   #loadFrom = 0;
   #loadOrdinal = 0;
-  #block: readonly Loaded[] = [];
+  #block: readonly CountedEntry[] = [];
   #blockAt = 0;
   /** In the current entry: byte position, and items taken. */
   #at = 0;
   #record = 0;
   /** The fragments so far of a record that is larger than an entry may be. */
   #fragments: Buffer[] = [];
-  #ahead: readonly Loaded[] | undefined;
+  #ahead: readonly CountedEntry[] | undefined;
   #loading: Promise<void> | undefined;
   #lost = 0;
 
-  constructor(topic: TopicLog, format: Format, start: { ordinal: number; position?: Position }) {
-    this.#topic = topic;
+  constructor(source: ItemSource, format: Format, start: { ordinal: number; position?: Position }) {
+    this.#source = source;
     this.#format = format;
     this.#ordinal = start.ordinal;
     this.#position = start.position;
   }
 
-  /** Items of the topic before the next one. */
+  /** Items of the source before the next one. */
   get ordinal(): number {
     return this.#ordinal;
   }
@@ -57,7 +53,7 @@ export class ItemReader {
 
   /** Whether items are committed that have not been taken. */
   get behind(): boolean {
-    return this.#ordinal < this.#topic.endOrdinal;
+    return this.#ordinal < this.#source.endOrdinal;
   }
 
   /** Where the next item is, if that is known: not between a jump to an ordinal and the next load. */
@@ -68,7 +64,7 @@ export class ItemReader {
   /** Where the next item is. */
   async position(): Promise<Position> {
     if (this.#position !== undefined) return this.#position;
-    const found = await this.#topic.positionOf(this.#ordinal);
+    const found = await this.#source.positionOf(this.#ordinal);
     // Another call may have found it first, and items may have been taken since.
     this.#position ??= found;
     return this.#position;
@@ -104,7 +100,7 @@ export class ItemReader {
     return this.#swap();
   }
 
-  #takeFrom(loaded: Loaded, wanted: number, out: Buffer[]): number {
+  #takeFrom(loaded: CountedEntry, wanted: number, out: Buffer[]): number {
     const { entry } = loaded;
     if (this.#at === 0) this.#enter(loaded);
     if (entry.kind !== ENTRY_KIND.data || entry.records === 0 || (entry.flags & FRAGMENT) !== 0) {
@@ -133,6 +129,7 @@ export class ItemReader {
 
   /** Entries without items, and fragments. */
   #takeSpecial(entry: Entry, out: Buffer[]): number {
+    if (entry.kind === ENTRY_KIND.file && entry.records > 0) return this.#takePath(entry, out);
     if (entry.kind !== ENTRY_KIND.data || (entry.flags & FRAGMENT) === 0) {
       this.#leave(entry);
       return 0;
@@ -153,8 +150,17 @@ export class ItemReader {
     return 1;
   }
 
+  #takePath(entry: Entry, out: Buffer[]): number {
+    const path = pathIn(entry.bytes);
+    this.#ordinal += entry.records;
+    this.#leave(entry);
+    if (path === undefined) this.#lost += entry.records;
+    else out.push(path);
+    return path === undefined ? 0 : 1;
+  }
+
   /** On the first byte of an entry: items before it that were never seen are lost. */
-  #enter(loaded: Loaded): void {
+  #enter(loaded: CountedEntry): void {
     const { entry, ordinal } = loaded;
     const position = this.#position;
     this.#record = 0;
@@ -193,7 +199,7 @@ export class ItemReader {
     this.#blockAt = 0;
     this.#at = 0;
     this.#ahead = undefined;
-    if (this.#loadFrom < this.#topic.endSequence) this.#loading ??= this.#loadAhead();
+    if (this.#loadFrom < this.#source.endSequence) this.#loading ??= this.#loadAhead();
     return this.#block.length > 0;
   }
 
@@ -201,24 +207,21 @@ export class ItemReader {
     try {
       if (this.#loadFrom === 0) await this.#findStart();
       const start = this.#loadFrom;
-      const endSequence = this.#topic.endSequence;
+      const endSequence = this.#source.endSequence;
       if (start >= endSequence) {
         this.#catchUp();
         return;
       }
-      const entries = await this.#topic.read(start, BLOCK_BYTES);
+      const block = await this.#source.read({ sequence: start, ordinal: this.#loadOrdinal }, BLOCK_BYTES);
       if (start !== this.#loadFrom) return;
-      const block: Loaded[] = [];
-      for (const entry of entries) {
-        if (entry.sequence !== this.#loadFrom) {
-          this.#loadOrdinal = await this.#topic.ordinalOf({ sequence: entry.sequence, record: 0 });
-        }
-        block.push({ entry, ordinal: this.#loadOrdinal });
-        this.#loadFrom = entry.sequence + 1;
-        this.#loadOrdinal += entry.records;
+      const last = block.at(-1);
+      if (last !== undefined) {
+        this.#loadFrom = last.entry.sequence + 1;
+        this.#loadOrdinal = last.ordinal + last.entry.records;
+        this.#ahead = block;
+      } else {
+        this.#loadFrom = endSequence;
       }
-      if (block.length > 0) this.#ahead = block;
-      else this.#loadFrom = endSequence;
     } finally {
       this.#loading = undefined;
     }
@@ -229,9 +232,10 @@ export class ItemReader {
     const position = await this.position();
     let from = position.sequence;
     for (;;) {
-      const [entry] = await this.#topic.read(from, 1);
+      const [found] = await this.#source.read({ sequence: from, ordinal: 0 }, 1);
+      const entry = found?.entry;
       const inside = entry !== undefined && entry.sequence === from && (entry.flags & FRAGMENT) !== 0;
-      if (!inside || (entry.flags & ENTRY_FLAG.first) !== 0 || from <= this.#topic.firstSequence) break;
+      if (!inside || (entry.flags & ENTRY_FLAG.first) !== 0 || from <= this.#source.firstSequence) break;
       from -= 1;
     }
     this.#loadFrom = from;
@@ -241,9 +245,9 @@ export class ItemReader {
   /** All entries have been seen: what should still be there is lost. */
   #catchUp(): void {
     if (this.#block[this.#blockAt] !== undefined || this.#ahead !== undefined) return;
-    if (this.#loadFrom !== this.#topic.endSequence || this.#ordinal >= this.#topic.endOrdinal) return;
-    this.#lost += this.#topic.endOrdinal - this.#ordinal;
-    this.#ordinal = this.#topic.endOrdinal;
-    this.#position = { sequence: this.#topic.endSequence, record: 0 };
+    if (this.#loadFrom !== this.#source.endSequence || this.#ordinal >= this.#source.endOrdinal) return;
+    this.#lost += this.#source.endOrdinal - this.#ordinal;
+    this.#ordinal = this.#source.endOrdinal;
+    this.#position = { sequence: this.#source.endSequence, record: 0 };
   }
 }

@@ -46,16 +46,13 @@ async function queueOn(topic: TopicLog, options: { cursor?: CursorState; limit?:
     filters: [{ from: 1, sensors: 'all' }],
     createdAt: 0,
   };
-  const ordinal = await topic.ordinalOf(cursor);
-  const queue = new JournalQueue(definition, {
+  return JournalQueue.open(definition, {
     log: topic,
     format: formatFor('3'),
     cursor,
-    ordinal,
     changed: () => {},
+    revision: () => 1,
   });
-  queue.redefine(definition);
-  return queue;
 }
 
 const texts = (items: readonly Buffer[]) => items.map((item) => item.toString());

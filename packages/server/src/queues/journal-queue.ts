@@ -1,56 +1,75 @@
 import { D4Error } from '@d4ts/protocol';
 import type { Format } from '../formats/port.ts';
-import type { TopicLog } from '../journal/port.ts';
-import type { CursorState, QueueDefinition } from '../registry/port.ts';
+import type { Position, TopicLog } from '../journal/port.ts';
+import type { CursorState, QueueDefinition, QueueFilter } from '../registry/port.ts';
 import { ItemReader } from './item-reader.ts';
+import { currentFilters, type ItemSource, openSource } from './item-source.ts';
 import type { Queue, QueueInfo } from './port.ts';
+import { SideList } from './side-list.ts';
 
 /** Bounds of one answer to `range` and `peek` (docs/journal.md, rule 26). */
 const MAX_RANGE_ITEMS = 10_000;
 const MAX_RANGE_BYTES = 8 * 1024 * 1024;
 /** Items are read backwards for `range` in steps of this many. */
 const RANGE_STEP = 256;
-/** What consumers may have given back at a time; they are saved with the cursor. */
-const MAX_GIVEN_BACK_ITEMS = 100_000;
-const MAX_GIVEN_BACK_BYTES = 64 * 1024 * 1024;
+/** What consumers may have given back, and what may have been pushed from outside: both are saved with the cursor. */
+const MAX_GIVEN_BACK = { items: 100_000, bytes: 64 * 1024 * 1024 };
+const MAX_PUSHED = { items: 10_000, bytes: 8 * 1024 * 1024 };
+/** Changes of the group that items may wait behind. */
+const MAX_FILTERS = 100;
 
-/** A queue: a cursor on a topic of the journal, and what was given back (docs/journal.md, rules 19 to 25). */
+/** What a queue is made of. */
+export interface QueueParts {
+  /** The topic that holds its items: for paths that of the finished files. */
+  readonly log: TopicLog;
+  readonly format: Format;
+  readonly cursor: CursorState;
+  /** Called after each change of what `cursor` returns. */
+  readonly changed: () => void;
+  /** How often its definition has changed. */
+  readonly revision: () => number;
+}
+
+/** A queue: a cursor on a topic of the journal, what was given back, and what was pushed (docs/journal.md, rules 19 to 25). */
 export class JournalQueue implements Queue {
   readonly uuid: string;
   readonly topic: string;
   readonly #log: TopicLog;
   readonly #format: Format;
   readonly #changed: () => void;
+  readonly #revision: () => number;
   readonly #listeners = new Set<() => void>();
   readonly #stopListening: () => void;
   #definition: QueueDefinition;
+  #source: ItemSource;
   #reader: ItemReader;
   /** The last one is served first. */
   #givenBack: Buffer[];
   #givenBackBytes: number;
+  #side = new SideList();
   #taken: number;
   #dropped: number;
   #flushed: number;
-  /** Pops that wait for the disk, in order. */
+  /** Pops and changes of the filter that wait for the disk, in order. */
   #line: Promise<unknown> | undefined;
+  #refiltering = false;
+  /** Of the cursor that is saved: after a crash, reading goes on there. */
+  #savedSequence: number;
   #closed = false;
 
-  /**
-   * @param ordinal the ordinal of the cursor's position
-   * @param changed called after each change of what `cursor` returns
-   */
-  constructor(
-    definition: QueueDefinition,
-    parts: { log: TopicLog; format: Format; cursor: CursorState; ordinal: number; changed: () => void },
-  ) {
+  /** @param ordinal the source's, of the cursor's position */
+  private constructor(definition: QueueDefinition, parts: QueueParts, source: ItemSource, ordinal: number) {
     this.uuid = definition.uuid;
     this.topic = definition.topic;
     this.#definition = definition;
     this.#log = parts.log;
     this.#format = parts.format;
     this.#changed = parts.changed;
+    this.#revision = parts.revision;
     const { sequence, record, taken, dropped, flushed, givenBack } = parts.cursor;
-    this.#reader = this.#readerAt(parts.ordinal, { sequence, record });
+    this.#savedSequence = sequence;
+    this.#source = source;
+    this.#reader = this.#readerAt(ordinal, { sequence, record });
     this.#taken = taken;
     this.#dropped = dropped;
     this.#flushed = flushed;
@@ -59,37 +78,85 @@ export class JournalQueue implements Queue {
     this.#stopListening = this.#log.onCommit(() => this.#committed());
   }
 
+  static async open(definition: QueueDefinition, parts: QueueParts): Promise<JournalQueue> {
+    const { log, cursor } = parts;
+    const source = await openSource(log, definition.filters, cursor);
+    try {
+      const side = await placed(cursor.side ?? [], source);
+      const queue = new JournalQueue(definition, parts, source, await source.ordinalOf(cursor));
+      queue.#side = side;
+      queue.#dropOverLimit();
+      return queue;
+    } catch (error) {
+      source.close();
+      throw error;
+    }
+  }
+
   get length(): number {
-    return Math.max(0, this.#log.endOrdinal - this.#reader.ordinal) + this.#givenBack.length;
+    return Math.max(0, this.#source.endOrdinal - this.#reader.ordinal) + this.#givenBack.length + this.#side.length;
+  }
+
+  /**
+   * The filters of a group that holds from the watermark on (rule 20). Those before stay as long as items that they let
+   * in may wait.
+   */
+  filtersWith(sensors: QueueFilter['sensors']): readonly QueueFilter[] {
+    const from = this.#log.endSequence;
+    const current = currentFilters(this.#definition.filters, this.#savedSequence);
+    const before = current.filter((filter) => filter.from < from);
+    if (before.length >= MAX_FILTERS) {
+      throw new D4Error(
+        'D4_QUEUE_FULL',
+        `the group of queue ${this.uuid} was changed ${before.length} times while items waited: pop some first`,
+      );
+    }
+    return [...before, { from, sensors }];
   }
 
   info(): QueueInfo {
-    const { uuid, topic, description, limit, createdAt } = this.#definition;
+    const { uuid, topic, description, limit, filters, credential, createdAt } = this.#definition;
     const counts = { length: this.length, taken: this.#taken, dropped: this.#dropped, flushed: this.#flushed };
-    return { uuid, topic, description, limit, createdAt, ...counts };
+    const group = filters.at(-1)?.sensors ?? 'all';
+    const access = credential && { credential: { push: credential.push, createdAt: credential.createdAt } };
+    return { uuid, topic, description, limit, group, ...access, createdAt, revision: this.#revision(), ...counts };
   }
 
   pop(count: number): Buffer[] | Promise<Buffer[]> {
-    if (this.#line !== undefined) return this.#wait(count);
+    if (this.#line !== undefined) return this.#wait(() => this.#popSlowly(count, []));
     const items: Buffer[] = [];
     this.#take(count, items);
-    if (items.length < count && this.#reader.behind) return this.#wait(count, items);
+    if (items.length < count && this.#reader.behind) return this.#wait(() => this.#popSlowly(count, items));
     return items;
   }
 
   giveBack(items: readonly Buffer[]): number {
     const bytes = items.reduce((sum, item) => sum + item.length, 0);
     if (
-      this.#givenBack.length + items.length > MAX_GIVEN_BACK_ITEMS ||
-      this.#givenBackBytes + bytes > MAX_GIVEN_BACK_BYTES
+      this.#givenBack.length + items.length > MAX_GIVEN_BACK.items ||
+      this.#givenBackBytes + bytes > MAX_GIVEN_BACK.bytes
     ) {
-      const bound = `${MAX_GIVEN_BACK_ITEMS} items or ${MAX_GIVEN_BACK_BYTES} bytes`;
-      throw new D4Error('D4_QUEUE_FULL', `queue ${this.uuid} cannot take more than ${bound} back: pop some first`);
+      throw this.#full('take back', MAX_GIVEN_BACK);
     }
     for (const item of items) this.#givenBack.push(Buffer.from(item));
     this.#givenBackBytes += bytes;
     this.#taken -= items.length;
     this.#changed();
+    this.#notify();
+    return this.length;
+  }
+
+  push(items: readonly Buffer[]): number {
+    const bytes = items.reduce((sum, item) => sum + item.length, 0);
+    if (this.#side.length + items.length > MAX_PUSHED.items || this.#side.bytes + bytes > MAX_PUSHED.bytes) {
+      throw this.#full('hold from outside', MAX_PUSHED);
+    }
+    const place = { sequence: this.#source.endSequence, ordinal: this.#source.endOrdinal };
+    for (const item of items) {
+      this.#side.push({ ...place, item: Buffer.from(item), saved: item.toString('base64') });
+    }
+    this.#changed();
+    this.#dropOverLimit();
     this.#notify();
     return this.length;
   }
@@ -122,7 +189,8 @@ export class JournalQueue implements Queue {
     const { length } = this;
     this.#givenBack = [];
     this.#givenBackBytes = 0;
-    this.#reader = this.#readerAt(this.#log.endOrdinal, { sequence: this.#log.endSequence, record: 0 });
+    this.#side = new SideList();
+    this.#reader = this.#readerAt(this.#source.endOrdinal, { sequence: this.#source.endSequence, record: 0 });
     this.#flushed += length;
     this.#changed();
     return length;
@@ -133,21 +201,30 @@ export class JournalQueue implements Queue {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Takes over a definition, and enforces its limit. */
-  redefine(definition: QueueDefinition): void {
+  /** Takes over a definition: its limit at once, its filter before the next pop; resolved when both hold. */
+  async redefine(definition: QueueDefinition): Promise<void> {
+    const before = this.#definition;
     this.#definition = definition;
-    this.#dropOverLimit();
+    if (JSON.stringify(before.filters) === JSON.stringify(definition.filters)) this.#dropOverLimit();
+    else await this.#wait(() => this.#refilter(definition.filters));
   }
 
-  /** The state to save: position, counts and what was given back, all of the same moment. */
+  /** The state to save: position, counts, what was given back and what was pushed, all of the same moment. */
   async cursor(): Promise<CursorState> {
-    let position = this.#reader.knownPosition;
+    let position = this.#positionNow();
     while (position === undefined) {
       await this.#reader.position();
-      position = this.#reader.knownPosition;
+      position = this.#positionNow();
     }
     const givenBack = this.#givenBack.toReversed().map((item) => item.toString('base64'));
-    return { ...position, taken: this.#taken, dropped: this.#dropped, flushed: this.#flushed, givenBack };
+    const side = this.#side.items.map(({ sequence, saved: item }) => ({ sequence, item }));
+    const counts = { taken: this.#taken, dropped: this.#dropped, flushed: this.#flushed };
+    return { ...position, ...counts, givenBack, ...(side.length > 0 && { side }) };
+  }
+
+  /** A state that `cursor` gave is durable. */
+  saved({ sequence }: CursorState): void {
+    this.#savedSequence = sequence;
   }
 
   /** Lets go of the blocks in memory. */
@@ -160,15 +237,22 @@ export class JournalQueue implements Queue {
     this.#closed = true;
     this.#stopListening();
     this.#listeners.clear();
+    this.#source.close();
   }
 
-  #readerAt(ordinal: number, position?: { sequence: number; record: number }): ItemReader {
-    return new ItemReader(this.#log, this.#format, position === undefined ? { ordinal } : { ordinal, position });
+  #readerAt(ordinal: number, position?: Position): ItemReader {
+    return new ItemReader(this.#source, this.#format, position === undefined ? { ordinal } : { ordinal, position });
   }
 
-  #wait(count: number, taken: Buffer[] = []): Promise<Buffer[]> {
-    const work = (this.#line ?? Promise.resolve()).then(() => this.#popSlowly(count, taken));
-    const line = work.then(
+  /** A cursor that has taken everything moves on with the end, so that it does not hold what others have sent. */
+  #positionNow(): Position | undefined {
+    if (this.#reader.behind || this.#refiltering) return this.#reader.knownPosition;
+    return { sequence: this.#source.endSequence, record: 0 };
+  }
+
+  #wait<T>(work: () => Promise<T>): Promise<T> {
+    const done = (this.#line ?? Promise.resolve()).then(work);
+    const line = done.then(
       () => undefined,
       () => undefined,
     );
@@ -176,7 +260,7 @@ export class JournalQueue implements Queue {
     void line.then(() => {
       if (this.#line === line) this.#line = undefined;
     });
-    return work;
+    return done;
   }
 
   async #popSlowly(count: number, items: Buffer[]): Promise<Buffer[]> {
@@ -186,6 +270,41 @@ export class JournalQueue implements Queue {
       this.#take(count - items.length, items);
     }
     return items;
+  }
+
+  /** Goes over to other filters. Nothing is popped meanwhile; a flush may come in between. */
+  async #refilter(filters: readonly QueueFilter[]): Promise<void> {
+    this.#refiltering = true;
+    try {
+      for (;;) {
+        const reader = this.#reader;
+        const position = await reader.position();
+        const source = await openSource(this.#log, filters, position);
+        const ordinal = await source.ordinalOf(position);
+        const pushed = this.#side;
+        const { length } = pushed;
+        const side = await placed(
+          pushed.items.map(({ sequence, saved: item }) => ({ sequence, item })),
+          source,
+        );
+        if (reader !== this.#reader || pushed !== this.#side || length !== pushed.length || this.#closed) {
+          source.close();
+          if (this.#closed) return;
+          continue;
+        }
+        this.#source.close();
+        this.#source = source;
+        this.#side = side;
+        this.#reader = this.#readerAt(ordinal, position);
+        return;
+      }
+    } finally {
+      this.#refiltering = false;
+      if (!this.#closed) {
+        this.#dropOverLimit();
+        this.#notify();
+      }
+    }
   }
 
   #take(count: number, items: Buffer[]): void {
@@ -198,7 +317,7 @@ export class JournalQueue implements Queue {
       items.push(item);
       wanted -= 1;
     }
-    this.#reader.take(wanted, items);
+    this.#takeMerged(wanted, items);
     const lost = this.#reader.takeLost();
     const taken = items.length - before;
     if (taken + lost === 0) return;
@@ -207,18 +326,48 @@ export class JournalQueue implements Queue {
     this.#changed();
   }
 
+  /** What the journal has in memory, and what was pushed, in their order. */
+  #takeMerged(count: number, items: Buffer[]): void {
+    const reader = this.#reader;
+    for (let wanted = count; wanted > 0; ) {
+      const pushed = this.#side.first;
+      if (pushed !== undefined && pushed.ordinal <= reader.ordinal) {
+        items.push(pushed.item);
+        this.#side.shift(1);
+        wanted -= 1;
+        continue;
+      }
+      const { ordinal } = reader;
+      const before = items.length;
+      reader.take(pushed === undefined ? wanted : Math.min(wanted, pushed.ordinal - ordinal), items);
+      wanted -= items.length - before;
+      if (reader.ordinal === ordinal || pushed === undefined) return;
+    }
+  }
+
   /** Items counted from the oldest, without taking them. */
   async #oldest(from: number, count: number, maxBytes: number): Promise<Buffer[]> {
     const held = this.#givenBack.length;
     const items: Buffer[] = [];
     for (let i = from; i < Math.min(held, from + count); i++) items.push(this.#givenBack[held - 1 - i] as Buffer);
-    const ordinal = this.#reader.ordinal + Math.max(0, from - held);
-    const reader = this.#readerAt(ordinal);
+    const skipped = Math.max(0, from - held);
+    const skippedPushed = this.#side.within(skipped, this.#reader.ordinal);
+    const pushed = this.#side.items.slice(skippedPushed);
+    const reader = this.#readerAt(this.#reader.ordinal + skipped - skippedPushed);
     let bytes = items.reduce((sum, item) => sum + item.length, 0);
-    while (items.length < count && bytes < maxBytes && reader.behind) {
+    for (let next = 0; items.length < count && bytes < maxBytes; ) {
       const before = items.length;
-      await reader.load();
-      reader.take(count - items.length, items);
+      const side = pushed[next];
+      if (side !== undefined && side.ordinal <= reader.ordinal) {
+        items.push(side.item);
+        next += 1;
+      } else if (reader.behind) {
+        const wanted = count - items.length;
+        await reader.load();
+        reader.take(side === undefined ? wanted : Math.min(wanted, side.ordinal - reader.ordinal), items);
+      } else {
+        break;
+      }
       for (let i = before; i < items.length; i++) bytes += (items[i] as Buffer).length;
     }
     return items;
@@ -230,6 +379,7 @@ export class JournalQueue implements Queue {
   }
 
   #dropOverLimit(): void {
+    if (this.#refiltering) return;
     const over = this.length - this.#definition.limit;
     if (over <= 0) return;
     // What was given back is the oldest.
@@ -237,7 +387,11 @@ export class JournalQueue implements Queue {
     for (const item of this.#givenBack.splice(this.#givenBack.length - fromSide, fromSide)) {
       this.#givenBackBytes -= item.length;
     }
-    if (over > fromSide) this.#reader = this.#readerAt(this.#reader.ordinal + over - fromSide);
+    const { ordinal } = this.#reader;
+    const pushed = this.#side.within(over - fromSide, ordinal);
+    this.#side.shift(pushed);
+    const fromJournal = over - fromSide - pushed;
+    if (fromJournal > 0) this.#reader = this.#readerAt(ordinal + fromJournal);
     this.#dropped += over;
     this.#changed();
   }
@@ -245,4 +399,26 @@ export class JournalQueue implements Queue {
   #notify(): void {
     for (const listener of [...this.#listeners]) listener();
   }
+
+  #full(what: string, { items, bytes }: { items: number; bytes: number }): D4Error {
+    return new D4Error(
+      'D4_QUEUE_FULL',
+      `queue ${this.uuid} cannot ${what} more than ${items} items or ${bytes} bytes: pop some first`,
+    );
+  }
+}
+
+/** Pushed items with their places in a source. */
+async function placed(saved: NonNullable<CursorState['side']>, source: ItemSource): Promise<SideList> {
+  const side = new SideList();
+  let sequence: number | undefined;
+  let ordinal = 0;
+  for (const each of saved) {
+    if (each.sequence !== sequence) {
+      sequence = each.sequence;
+      ordinal = await source.ordinalOf({ sequence, record: 0 });
+    }
+    side.push({ sequence, ordinal, item: Buffer.from(each.item, 'base64'), saved: each.item });
+  }
+  return side;
 }

@@ -1,11 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { D4Error, sensorIdFrom, WIRE_TYPE } from '@d4ts/protocol';
+import { randomUUID, timingSafeEqual } from 'node:crypto';
+import { D4Error, type SensorId, sensorIdFrom, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
 import type { Journal, Position, Topic } from '../journal/port.ts';
-import type { Actor, CursorState, QueueDefinition, Registry } from '../registry/port.ts';
+import type { Actor, CursorState, QueueDefinition, Registry, Versioned } from '../registry/port.ts';
+import { newToken, tokenHash } from '../registry/tokens.ts';
 import { JournalQueue } from './journal-queue.ts';
-import type { Queue, QueueInfo, Queues, UnknownQueueConsumer } from './port.ts';
+import type { NewQueue, Queue, QueueAccess, QueueChange, QueueInfo, Queues, UnknownQueueConsumer } from './port.ts';
 
 /** A queue drops its oldest items beyond this many, unless it has a limit of its own (docs/journal.md, rule 23). */
 const DEFAULT_QUEUE_LIMIT = 100_000_000;
@@ -14,6 +15,8 @@ const SAVE_MS = 100;
 /** Blocks of queues that nobody reads are let go after this. */
 const RELEASE_MS = 30_000;
 const MAX_UNKNOWN_CONSUMERS = 1000;
+/** A change is tried again so often where others change the same queue. */
+const ATTEMPTS = 5;
 
 /** Opens all queues of the registry over the journal, at the positions that were saved. */
 export async function openQueues(options: {
@@ -27,14 +30,22 @@ export async function openQueues(options: {
   return queues;
 }
 
-/** For the journal: a sequence above all that cursors have recorded, by topic (rule 12). */
-export function recordedSequences(registry: Registry): (topic: Topic) => number {
+/** For the journal: a sequence above all that cursors, pushed items and filters have recorded, by topic (rule 12). */
+export function recordedSequences(registry: Registry, formats: (topic: Topic) => Format): (topic: Topic) => number {
   const highest = new Map<Topic, number>();
-  for (const [uuid, cursor] of registry.loadCursors()) {
-    const topic = registry.queues.get(uuid)?.value.topic;
-    if (topic !== undefined) highest.set(topic, Math.max(highest.get(topic) ?? 1, cursor.sequence));
+  const cursors = registry.loadCursors();
+  for (const [uuid, { value }] of registry.queues.entries()) {
+    const topic = sourceTopic(value.topic, formats(value.topic));
+    const { sequence = 1, side = [] } = cursors.get(uuid) ?? {};
+    const recorded = [sequence, side.at(-1)?.sequence ?? 1, value.filters.at(-1)?.from ?? 1];
+    highest.set(topic, Math.max(highest.get(topic) ?? 1, ...recorded));
   }
   return (topic) => highest.get(topic) ?? 1;
+}
+
+/** The topic that the items of a queue are read from (rule 19). */
+function sourceTopic(topic: Topic, format: Format): Topic {
+  return format.items === 'files' ? `files/${topic}` : topic;
 }
 
 class JournalQueues implements Queues {
@@ -46,6 +57,8 @@ class JournalQueues implements Queues {
   readonly #unsaved = new Set<JournalQueue>();
   readonly #listeners = new Set<() => void>();
   readonly #unknown = new Map<string, UnknownQueueConsumer>();
+  /** Changes that do not hold yet, by queue. */
+  readonly #redefining = new Map<string, Promise<void>>();
   readonly #stopWatching: () => void;
   readonly #releaseTimer: NodeJS.Timeout;
   #active = new Set<JournalQueue>();
@@ -58,7 +71,7 @@ class JournalQueues implements Queues {
     this.#formats = options.formats;
     this.#log = options.log;
     this.#stopWatching = this.#registry.queues.watch(({ key, after }) => {
-      if (after !== undefined) this.#queues.get(key)?.redefine(after);
+      if (after !== undefined) this.#redefine(key, after);
     });
     this.#releaseTimer = setInterval(() => this.#releaseIdle(), RELEASE_MS).unref();
   }
@@ -78,10 +91,7 @@ class JournalQueues implements Queues {
     return this.#queues.get(uuid);
   }
 
-  async add(
-    options: { topic: string; uuid?: string; description?: string; limit?: number; from?: number },
-    actor: Actor,
-  ): Promise<Queue> {
+  async add(options: NewQueue, actor: Actor): Promise<Queue> {
     const topic = this.#acceptedTopic(options.topic);
     const uuid = options.uuid === undefined ? randomUUID() : sensorIdFrom(options.uuid);
     if (uuid === undefined) throw new D4Error('D4_BAD_UUID', `"${options.uuid}" is not a UUID`);
@@ -89,7 +99,8 @@ class JournalQueues implements Queues {
     if (this.#registry.queues.get(uuid) !== undefined) {
       throw new D4Error('D4_CONFLICT', `there is a queue ${uuid} already`);
     }
-    const log = await this.#journal.open(topic);
+    const sensors = options.group === undefined ? 'all' : groupOf(options.group);
+    const log = await this.#journal.open(sourceTopic(topic, this.#formats(topic)));
     const end: Position = { sequence: log.endSequence, record: 0 };
     const position = options.from === undefined ? end : await log.positionAt(options.from);
     const definition: QueueDefinition = {
@@ -97,7 +108,7 @@ class JournalQueues implements Queues {
       topic,
       description: options.description ?? '',
       limit: options.limit ?? DEFAULT_QUEUE_LIMIT,
-      filters: [{ from: position.sequence, sensors: 'all' }],
+      filters: [{ from: position.sequence, sensors }],
       createdAt: Date.now(),
     };
     const cursor: CursorState = { ...position, taken: 0, dropped: 0, flushed: 0, givenBack: [] };
@@ -106,6 +117,52 @@ class JournalQueues implements Queues {
     const queue = await this.#openQueue(definition, cursor);
     this.#announce();
     return queue;
+  }
+
+  async edit(uuid: string, change: QueueChange, actor: Actor, expectedRevision?: number): Promise<Queue | undefined> {
+    const { description, limit, add = [], remove = [] } = change;
+    const changed = await this.#change(
+      uuid,
+      (definition, queue) => {
+        const sensors = changedGroup(definition, add, remove);
+        return {
+          ...definition,
+          ...(description !== undefined && { description }),
+          ...(limit !== undefined && { limit }),
+          ...(sensors !== undefined && { filters: queue.filtersWith(sensors) }),
+        };
+      },
+      actor,
+      expectedRevision,
+    );
+    return changed && this.#queues.get(uuid);
+  }
+
+  async issueCredential(uuid: string, rights: { push: boolean }, actor: Actor): Promise<string | undefined> {
+    const secret = newToken();
+    const credential = { hash: tokenHash(secret), push: rights.push, createdAt: Date.now() };
+    const changed = await this.#change(uuid, (definition) => ({ ...definition, credential }), actor);
+    return changed && secret;
+  }
+
+  async revokeCredential(uuid: string, actor: Actor): Promise<boolean | undefined> {
+    const current = this.#registry.queues.get(uuid);
+    if (current?.value.credential === undefined) return current && false;
+    const changed = await this.#change(uuid, ({ credential: _, ...definition }) => definition, actor);
+    return changed && true;
+  }
+
+  accessBy(secret: string, uuid?: string): QueueAccess | undefined {
+    const hash = Buffer.from(tokenHash(secret));
+    let found: QueueAccess | undefined;
+    for (const [queue, { value }] of this.#registry.queues.entries()) {
+      const known = value.credential;
+      if (known === undefined || (uuid !== undefined && uuid !== queue)) continue;
+      if (!timingSafeEqual(hash, Buffer.from(known.hash))) continue;
+      const isCurrent = () => this.#registry.queues.get(queue)?.value.credential?.hash === known.hash;
+      found = { queue, push: known.push, isCurrent };
+    }
+    return found;
   }
 
   async remove(uuid: string, actor: Actor): Promise<boolean> {
@@ -167,20 +224,59 @@ class JournalQueues implements Queues {
     );
   }
 
-  async #openQueue(definition: QueueDefinition, saved: CursorState | undefined): Promise<JournalQueue> {
-    const log = await this.#journal.open(definition.topic);
-    const end: CursorState = { sequence: log.endSequence, record: 0, taken: 0, dropped: 0, flushed: 0, givenBack: [] };
-    const cursor = saved ?? end;
-    const ordinal = await log.ordinalOf(cursor);
-    const queue: JournalQueue = new JournalQueue(definition, {
-      log,
-      format: this.#formats(definition.topic),
-      cursor,
-      ordinal,
-      changed: () => this.#changed(queue),
+  /** Changes a definition; made again on what somebody else left, unless a revision is insisted on. */
+  async #change(
+    uuid: string,
+    change: (definition: QueueDefinition, queue: JournalQueue) => QueueDefinition,
+    actor: Actor,
+    expectedRevision?: number,
+  ): Promise<Versioned<QueueDefinition> | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const current = this.#registry.queues.get(uuid);
+      const queue = this.#queues.get(uuid);
+      if (current === undefined || queue === undefined) return undefined;
+      const revision = expectedRevision ?? current.revision;
+      try {
+        const changed = await this.#registry.queues.put(uuid, change(current.value, queue), actor, revision);
+        await this.#redefining.get(uuid);
+        return changed;
+      } catch (error) {
+        const conflict = error instanceof D4Error && error.code === 'D4_CONFLICT';
+        if (!conflict || expectedRevision !== undefined || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #redefine(uuid: string, definition: QueueDefinition): void {
+    const queue = this.#queues.get(uuid);
+    if (queue === undefined) return;
+    const redefined = queue.redefine(definition).catch((error: unknown) => {
+      this.#log.error({ err: error, queue: uuid }, 'the changed group of a queue cannot be read: restart the server');
     });
-    this.#queues.set(definition.uuid, queue);
-    queue.redefine(definition);
+    this.#redefining.set(uuid, redefined);
+    void redefined.then(() => {
+      if (this.#redefining.get(uuid) === redefined) this.#redefining.delete(uuid);
+    });
+    this.#changed(queue);
+    this.#announce();
+  }
+
+  async #openQueue(definition: QueueDefinition, saved: CursorState | undefined): Promise<JournalQueue> {
+    const { uuid, topic } = definition;
+    const format = this.#formats(topic);
+    const log = await this.#journal.open(sourceTopic(topic, format));
+    const end: CursorState = { sequence: log.endSequence, record: 0, taken: 0, dropped: 0, flushed: 0, givenBack: [] };
+    let opened: JournalQueue | undefined;
+    const queue = await JournalQueue.open(definition, {
+      log,
+      format,
+      cursor: saved ?? end,
+      changed: () => opened && this.#changed(opened),
+      revision: () => this.#registry.queues.get(uuid)?.revision ?? 0,
+    });
+    opened = queue;
+    this.#queues.set(uuid, queue);
+    this.#changed(queue);
     return queue;
   }
 
@@ -201,6 +297,10 @@ class JournalQueues implements Queues {
       const states = new Map<string, CursorState>();
       for (const queue of queues) states.set(queue.uuid, await queue.cursor());
       await this.#registry.saveCursors(states);
+      for (const queue of queues) {
+        const state = states.get(queue.uuid);
+        if (state !== undefined) queue.saved(state);
+      }
     } catch (error) {
       this.#log.error({ err: error }, 'cannot save the positions of queues: trying again');
       for (const queue of queues) {
@@ -220,4 +320,27 @@ class JournalQueues implements Queues {
   #announce(): void {
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+/** Sensors of a group: each once, in order. */
+function groupOf(sensors: readonly SensorId[]): readonly SensorId[] {
+  const group = [...new Set(sensors)].sort();
+  if (group.length === 0) throw new D4Error('D4_BAD_GROUP', 'a group needs at least one sensor');
+  return group;
+}
+
+/** @returns undefined where it stays as it is */
+function changedGroup(
+  { uuid, filters }: QueueDefinition,
+  add: readonly SensorId[],
+  remove: readonly SensorId[],
+): readonly SensorId[] | undefined {
+  if (add.length === 0 && remove.length === 0) return undefined;
+  const current = filters.at(-1)?.sensors ?? 'all';
+  if (current === 'all') {
+    throw new D4Error('D4_BAD_GROUP', `queue ${uuid} takes the records of all sensors: make another one with a group`);
+  }
+  const group = groupOf([...current.filter((sensor) => !remove.includes(sensor)), ...add]);
+  const same = group.length === current.length && group.every((sensor, i) => sensor === current[i]);
+  return same ? undefined : group;
 }

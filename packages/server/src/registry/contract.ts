@@ -148,6 +148,19 @@ export function testRegistryContract(adapter: string, makeFixture: () => Promise
       }));
   });
 
+  describe(`${adapter}: progress of roles`, () => {
+    it('is kept by role, over a restart', () =>
+      withRegistry(async (registry, reopen) => {
+        assert.equal(registry.loadProgress('archive 3'), undefined);
+        await registry.saveProgress('archive 3', 'one');
+        await registry.saveProgress('archive 3', 'two');
+        await registry.saveProgress('archive 1', '');
+        const again = await reopen();
+        assert.equal(again.loadProgress('archive 3'), 'two');
+        assert.equal(again.loadProgress('archive 1'), '');
+      }));
+  });
+
   describe(`${adapter}: cursors`, () => {
     it('are saved and removed', () =>
       withRegistry(async (registry, reopen) => {

@@ -47,6 +47,7 @@ const queue = Type.Object({
   filters: Type.Array(
     Type.Object({ from: Type.Number(), sensors: Type.Union([Type.Literal('all'), Type.Array(sensorId)]) }),
   ),
+  credential: Type.Optional(Type.Object({ hash: Type.String(), push: Type.Boolean(), createdAt: time })),
   createdAt: time,
 });
 
@@ -80,6 +81,7 @@ const cursor = Type.Object({
   dropped: Type.Number(),
   flushed: Type.Number(),
   givenBack: Type.Array(Type.String()),
+  side: Type.Optional(Type.Array(Type.Object({ sequence: Type.Number(), item: Type.String() }))),
 });
 
 const sensorActivity = Type.Object({

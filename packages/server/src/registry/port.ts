@@ -80,6 +80,18 @@ export interface QueueDefinition {
   /** Items; beyond it the oldest are dropped. */
   readonly limit: number;
   readonly filters: readonly QueueFilter[];
+  /** Opens this queue alone, on the analyzers' port. */
+  readonly credential?: QueueCredential;
+  readonly createdAt: number;
+}
+
+/** A secret that opens one queue. */
+export interface QueueCredential {
+  /** SHA-256 of the secret, hexadecimal. */
+  readonly hash: string;
+  /** Whether items may be put into the queue, beside taking them. */
+  readonly push: boolean;
+  /** ms since 1970 */
   readonly createdAt: number;
 }
 
@@ -122,6 +134,8 @@ export interface CursorState {
   readonly flushed: number;
   /** Items given back (RPUSH), the next one to serve first; base64. */
   readonly givenBack: readonly string[];
+  /** Items pushed from outside, the oldest first, each before the entry with its sequence; base64. */
+  readonly side?: readonly { readonly sequence: number; readonly item: string }[];
 }
 
 /** Per sensor and topic. Times are ms since 1970. */
@@ -215,6 +229,9 @@ export interface Registry {
   loadCursors(): Map<string, CursorState>;
   saveCursors(changed: ReadonlyMap<string, CursorState>): Promise<void>;
   removeCursor(queue: string): Promise<void>;
+  /** Where a role, such as the archiver of a topic, goes on after a restart: text of its own. */
+  loadProgress(role: string): string | undefined;
+  saveProgress(role: string, text: string): Promise<void>;
   /** Flushes counters and closes. */
   close(): Promise<void>;
 }

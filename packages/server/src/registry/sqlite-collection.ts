@@ -128,6 +128,7 @@ export class SqliteCollection<T extends object> implements Collection<T> {
     if (document === undefined) return null;
     const shown: Record<string, unknown> = Object.fromEntries(Object.entries(document));
     for (const property of this.#spec.secret) {
+      if (document[property] === undefined) continue;
       const changed = before !== undefined && before[property] !== document[property];
       shown[property] = changed ? '(another secret)' : '(secret)';
     }

@@ -30,6 +30,7 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE TABLE summary (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     `);
   },
+  (database) => database.exec('CREATE TABLE progress (role TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID'),
 ];
 
 /**

@@ -103,7 +103,10 @@ class SqliteRegistry implements Registry {
       store,
     );
     this.types = new SqliteCollection({ name: 'types', parse: PARSE.acceptedType, ...open }, store);
-    this.queues = new SqliteCollection<QueueDefinition>({ name: 'queues', parse: PARSE.queue, ...open }, store);
+    this.queues = new SqliteCollection<QueueDefinition>(
+      { name: 'queues', parse: PARSE.queue, secret: ['credential'], sealed: [], secretKey: false },
+      store,
+    );
     this.blocks = new SqliteCollection({ name: 'blocks', parse: PARSE.block, ...open }, store);
     this.users = new SqliteCollection<User>(
       { name: 'users', parse: PARSE.user, secret: ['passwordHash'], sealed: [], secretKey: false },
@@ -137,6 +140,17 @@ class SqliteRegistry implements Registry {
 
   async removeCursor(queue: string): Promise<void> {
     this.#commit(() => this.#database.prepare('DELETE FROM cursor WHERE queue = ?').run(queue));
+  }
+
+  loadProgress(role: string): string | undefined {
+    const row = this.#database.prepare('SELECT value FROM progress WHERE role = ?').get(role);
+    return row === undefined ? undefined : String(row.value);
+  }
+
+  async saveProgress(role: string, text: string): Promise<void> {
+    this.#commit(() =>
+      this.#database.prepare('INSERT OR REPLACE INTO progress (role, value) VALUES (?, ?)').run(role, text),
+    );
   }
 
   async close(): Promise<void> {

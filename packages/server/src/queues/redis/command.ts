@@ -1,6 +1,8 @@
 import type { Logger } from 'pino';
 import type { Queue, Queues } from '../port.ts';
+import type { Gate, Rights } from './access.ts';
 import type { ReplyWriter } from './reply-writer.ts';
+import type { Transaction } from './transaction-commands.ts';
 import type { Wait, WaitingLines } from './waiting-lines.ts';
 
 /** The state of one client that commands read and change. */
@@ -12,6 +14,12 @@ export interface Client {
   /** ms since 1970 */
   readonly since: number;
   protocol: 2 | 3;
+  /** Undefined before AUTH where that is needed. */
+  rights: Rights | undefined;
+  /** Between MULTI and EXEC. */
+  transaction: Transaction | undefined;
+  /** The command in hand is one of a transaction: it must not wait for items. */
+  readonly executing: boolean;
   name: string;
   library: string;
   libraryVersion: string;
@@ -23,6 +31,8 @@ export interface Client {
   wait: Wait | undefined;
   /** Set by CLIENT UNBLOCK … ERROR: how the wait is answered. */
   unblockedByError: boolean;
+  /** Answers these requests, of a transaction, before those that come next. */
+  answerNext(requests: Buffer[][]): void;
   /** Says that items stand in the replies: they go back to their queue if the client is gone before they are sent. */
   delivers(queue: Queue, items: readonly Buffer[]): void;
   /** Closes the connection after the replies so far. */
@@ -35,6 +45,7 @@ export interface Client {
 export interface CommandContext {
   readonly queues: Queues;
   readonly lines: WaitingLines;
+  readonly gate: Gate;
   readonly clients: ReadonlyMap<number, Client>;
   readonly maxClients: number;
   /** ms since 1970 */
@@ -67,6 +78,10 @@ export interface Command {
   /** Index of the first and the last key (negative: from the end), and the step between them; zeros for none. */
   readonly keys: readonly [first: number, last: number, step: number];
   readonly flags: readonly string[];
+  /** It puts items into a queue, which is a right of its own. */
+  readonly pushes?: boolean;
+  /** It is answered also within a transaction. */
+  readonly immediate?: boolean;
   readonly handle: CommandHandler;
 }
 

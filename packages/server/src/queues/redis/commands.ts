@@ -12,12 +12,17 @@ import {
 } from './command.ts';
 import { CONNECTION_COMMANDS, writeDescription, wrongArity } from './connection-commands.ts';
 import { QUEUE_COMMANDS } from './queue-commands.ts';
+import { parseQueueKey } from './queue-key.ts';
 import type { ReplyWriter } from './reply-writer.ts';
+import { enqueue, TRANSACTION_COMMANDS } from './transaction-commands.ts';
 
 const ABOUT_COMMANDS: Command = { name: 'command', arity: -1, keys: [0, 0, 0], flags: ['stale'], handle: about };
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map(
-  [...CONNECTION_COMMANDS, ...QUEUE_COMMANDS, ABOUT_COMMANDS].map((command) => [command.name, command]),
+  [...CONNECTION_COMMANDS, ...QUEUE_COMMANDS, ...TRANSACTION_COMMANDS, ABOUT_COMMANDS].map((command) => [
+    command.name,
+    command,
+  ]),
 );
 
 /**
@@ -42,13 +47,35 @@ export function execute(
     }
     client.lastCommand = name;
     if (command.arity < 0 ? args.length < -command.arity : args.length !== command.arity) throw wrongArity(name);
+    checkRights(client, command, args);
+    if (client.transaction !== undefined && command.immediate !== true) {
+      enqueue(client.transaction, args);
+      out.simple('QUEUED');
+      return undefined;
+    }
     return command.handle(context, client, args, out)?.catch((error) => {
       const text = errorReply(context, client, error);
       return { write: (to) => to.error(text), abandon: () => {} };
     });
   } catch (error) {
+    if (client.transaction !== undefined) client.transaction.failed = true;
     out.error(errorReply(context, client, error));
     return undefined;
+  }
+}
+
+/** @throws {ReplyError} where the client may not do this */
+function checkRights({ rights }: Client, command: Command, args: readonly Buffer[]): void {
+  if (rights === 'all' || command.flags.includes('no_auth')) return;
+  if (rights === undefined) throw new ReplyError('NOAUTH Authentication required.');
+  if (command.pushes === true && !rights.push) {
+    throw new ReplyError(`NOPERM this credential may take items but not push any: see "d4 queue credential --push"`);
+  }
+  const [first, last, step] = command.keys;
+  if (first === 0) return;
+  for (let at = first; at <= (last < 0 ? args.length + last : last); at += step) {
+    if (parseQueueKey(argument(args, at))?.uuid === rights.queue) continue;
+    throw new ReplyError(`NOPERM this credential opens queue ${rights.queue} alone`);
   }
 }
 

@@ -9,6 +9,7 @@ import {
   shown,
   word,
 } from './command.ts';
+import { filledQueues } from './queue-key.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 
 /** The version of Redis whose behaviour is kept to; client libraries look at it to see what they may use. */
@@ -26,8 +27,8 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
   { name: 'client', arity: -2, keys: [0, 0, 0], flags: ['noscript'], handle: client },
   { name: 'info', arity: -1, keys: [0, 0, 0], flags: ['stale'], handle: info },
   { name: 'time', arity: 1, keys: [0, 0, 0], flags: ['fast'], handle: time },
-  { name: 'reset', arity: 1, keys: [0, 0, 0], flags: ['noscript', 'fast', 'no_auth'], handle: reset },
-  { name: 'quit', arity: -1, keys: [0, 0, 0], flags: ['noscript', 'fast', 'no_auth'], handle: quit },
+  { name: 'reset', arity: 1, keys: [0, 0, 0], flags: ['noscript', 'fast', 'no_auth'], immediate: true, handle: reset },
+  { name: 'quit', arity: -1, keys: [0, 0, 0], flags: ['noscript', 'fast', 'no_auth'], immediate: true, handle: quit },
 ];
 
 function ping(...[, , args, out]: Parameters<CommandHandler>): undefined {
@@ -40,9 +41,10 @@ function echo(...[, , args, out]: Parameters<CommandHandler>): undefined {
   out.bulk(argument(args, 1));
 }
 
-function hello(...[, self, args, out]: Parameters<CommandHandler>): undefined {
+function hello(...[context, self, args, out]: Parameters<CommandHandler>): undefined {
   let protocol: 2 | 3 = self.protocol;
   let name: string | undefined;
+  let { rights } = self;
   if (args.length > 1) {
     const version = word(args, 1);
     if (version !== '2' && version !== '3') throw new ReplyError('NOPROTO unsupported protocol version');
@@ -51,7 +53,7 @@ function hello(...[, self, args, out]: Parameters<CommandHandler>): undefined {
   for (let at = 2; at < args.length; ) {
     const option = word(args, at).toLowerCase();
     if (option === 'auth') {
-      login(word(args, at + 1), argument(args, at + 2));
+      rights = context.gate.login(self.address, word(args, at + 1), argument(args, at + 2));
       at += 3;
     } else if (option === 'setname') {
       name = clientName(args, at + 1);
@@ -60,6 +62,12 @@ function hello(...[, self, args, out]: Parameters<CommandHandler>): undefined {
       throw new ReplyError(`ERR Syntax error in HELLO option '${shown(argument(args, at))}'`);
     }
   }
+  if (rights === undefined) {
+    throw new ReplyError(
+      'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+    );
+  }
+  self.rights = rights;
   self.protocol = protocol;
   out.protocol = protocol;
   if (name !== undefined) self.name = name;
@@ -80,18 +88,11 @@ function hello(...[, self, args, out]: Parameters<CommandHandler>): undefined {
   out.array(0);
 }
 
-function auth(...[, , args, out]: Parameters<CommandHandler>): undefined {
+function auth(...[context, self, args, out]: Parameters<CommandHandler>): undefined {
   if (args.length > 3) throw new ReplyError('ERR syntax error');
-  if (args.length === 2) {
-    throw new ReplyError('ERR AUTH <password> called without any password configured for the default user');
-  }
-  login(word(args, 1), argument(args, 2));
+  const user = args.length === 2 ? undefined : word(args, 1);
+  self.rights = context.gate.login(self.address, user, argument(args, args.length - 1));
   out.simple('OK');
-}
-
-/** As in Redis without a password: the user `default` is let in with any. */
-function login(user: string, _password: Buffer): void {
-  if (user !== 'default') throw new ReplyError('WRONGPASS invalid username-password pair or user is disabled.');
 }
 
 function select(...[, self, args, out]: Parameters<CommandHandler>): undefined {
@@ -122,10 +123,14 @@ function client(...[context, self, args, out]: Parameters<CommandHandler>): unde
       out.text(`${describe(self)}\n`);
       return;
     case 'list':
-      out.text([...context.clients.values()].map((each) => `${describe(each)}\n`).join(''));
+      out.text(
+        visibleClients(context, self)
+          .map((each) => `${describe(each)}\n`)
+          .join(''),
+      );
       return;
     case 'unblock':
-      out.integer(unblock(context, args));
+      out.integer(unblock(context, self, args));
       return;
     case 'no-evict':
     case 'no-touch':
@@ -163,11 +168,19 @@ function setInfo(self: Client, args: readonly Buffer[]): void {
   }
 }
 
-function unblock(context: CommandContext, args: readonly Buffer[]): number {
+/** Who has a credential sees those that have the same one. */
+function visibleClients({ clients }: CommandContext, { rights }: Client): Client[] {
+  const all = [...clients.values()];
+  if (rights === 'all') return all;
+  return all.filter((each) => typeof each.rights === 'object' && each.rights.queue === rights?.queue);
+}
+
+function unblock(context: CommandContext, self: Client, args: readonly Buffer[]): number {
   const reason = args.length > 3 ? word(args, 3).toLowerCase() : 'timeout';
   if (reason !== 'timeout' && reason !== 'error')
     throw new ReplyError('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR');
-  const other = context.clients.get(integer(args, 2));
+  const id = integer(args, 2);
+  const other = visibleClients(context, self).find((each) => each.id === id);
   if (!other?.wait?.cancel()) return 0;
   other.unblockedByError = reason === 'error';
   return 1;
@@ -184,10 +197,10 @@ function describe(each: Client): string {
 }
 
 /** The sections that clients and monitoring read; `loading` and `role` are what libraries wait for at connect. */
-function info(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+function info(...[context, self, args, out]: Parameters<CommandHandler>): undefined {
   const wanted = new Set(args.slice(1).map((_, at) => word(args, at + 1).toLowerCase()));
   const all = wanted.size === 0 || wanted.has('all') || wanted.has('default') || wanted.has('everything');
-  const filled = context.queues.list().filter((queue) => queue.length > 0).length;
+  const filled = filledQueues(context, self).length;
   const sections: [string, Record<string, string | number>][] = [
     [
       'Server',
@@ -232,7 +245,9 @@ function time(...[, , , out]: Parameters<CommandHandler>): undefined {
   out.text(String((now % 1000) * 1000));
 }
 
-function reset(...[, self, , out]: Parameters<CommandHandler>): undefined {
+function reset(...[context, self, , out]: Parameters<CommandHandler>): undefined {
+  self.transaction = undefined;
+  self.rights = context.gate.initial;
   self.protocol = 2;
   self.name = '';
   self.database = 0;

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import { D4Error } from '@d4ts/protocol';
 import type { Queue } from '../port.ts';
+import type { Rights } from './access.ts';
 import type { Client, CommandContext, LateReply } from './command.ts';
 import { execute } from './commands.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 import { RequestParser } from './request-parser.ts';
 import { untake } from './take.ts';
+import type { Transaction } from './transaction-commands.ts';
 import type { Wait } from './waiting-lines.ts';
 
 /** Replies are handed to the socket in pieces of about this many bytes. */
@@ -34,6 +36,9 @@ export class Connection implements Client {
   readonly port: number;
   readonly since = Date.now();
   protocol: 2 | 3 = 2;
+  rights: Rights | undefined;
+  transaction: Transaction | undefined;
+  executing = false;
   name = '';
   library = '';
   libraryVersion = '';
@@ -49,6 +54,8 @@ export class Connection implements Client {
   readonly #context: CommandContext;
   readonly #out: ReplyWriter;
   readonly #parser = new RequestParser();
+  /** Requests of a transaction, still to be answered. */
+  #transacted: Buffer[][] = [];
   /** A request is being answered that could not be answered at once. */
   #busy = false;
   /** The same, until it is answered. */
@@ -68,6 +75,7 @@ export class Connection implements Client {
     this.#socket = socket;
     this.#context = context;
     this.#out = out;
+    this.rights = context.gate.initial;
     this.address = plainAddress(socket.remoteAddress);
     this.port = socket.remotePort ?? 0;
     socket.setNoDelay(true);
@@ -86,6 +94,10 @@ export class Connection implements Client {
 
   delivers(queue: Queue, items: readonly Buffer[]): void {
     this.#batch.push({ queue, items });
+  }
+
+  answerNext(requests: Buffer[][]): void {
+    this.#transacted = requests;
   }
 
   quit(): void {
@@ -162,6 +174,9 @@ export class Connection implements Client {
   }
 
   #next(): Buffer[] | undefined {
+    const transacted = this.#transacted.shift();
+    this.executing = transacted !== undefined;
+    if (transacted !== undefined) return transacted;
     try {
       return this.#parser.next();
     } catch (error) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { D4Error, parseSensorId } from '@d4ts/protocol';
-import type { Queue, QueueInfo, Queues, UnknownQueueConsumer } from '../port.ts';
+import type { Queue, QueueAccess, QueueInfo, Queues, UnknownQueueConsumer } from '../port.ts';
 
 /** How a queue for tests answers `pop`: at once, or through a promise as one whose items lie on disk. */
 export type PopMode = 'at once' | 'later';
@@ -9,6 +9,8 @@ export type PopMode = 'at once' | 'later';
 export class MemoryQueue implements Queue {
   readonly uuid: string;
   readonly topic: string;
+  /** Its credential, if it has one. */
+  access: { readonly secret: string; readonly push: boolean } | undefined;
   /** How the next pops are answered. */
   mode: PopMode;
   /** The next pop fails with this, once. */
@@ -46,6 +48,9 @@ export class MemoryQueue implements Queue {
       topic: this.topic,
       description: '',
       limit: 100_000_000,
+      group: 'all',
+      revision: 1,
+      ...(this.access !== undefined && { credential: { push: this.access.push, createdAt: 0 } }),
       length: this.length,
       taken: this.#taken,
       dropped: 0,
@@ -64,6 +69,11 @@ export class MemoryQueue implements Queue {
   giveBack(items: readonly Buffer[]): number {
     for (const item of items) this.#items.unshift(item);
     this.#notify();
+    return this.length;
+  }
+
+  push(items: readonly Buffer[]): number {
+    this.add(...items);
     return this.length;
   }
 
@@ -129,6 +139,37 @@ export class MemoryQueues implements Queues {
     this.#queues.set(uuid, queue);
     this.#notify();
     return queue;
+  }
+
+  /** Nothing of a queue in memory can be changed. */
+  async edit(uuid: string): Promise<MemoryQueue | undefined> {
+    return this.get(uuid);
+  }
+
+  async issueCredential(uuid: string, { push }: { push: boolean }): Promise<string | undefined> {
+    const queue = this.#queues.get(uuid);
+    if (queue === undefined) return undefined;
+    queue.access = { secret: randomUUID(), push };
+    this.#notify();
+    return queue.access.secret;
+  }
+
+  async revokeCredential(uuid: string): Promise<boolean | undefined> {
+    const queue = this.#queues.get(uuid);
+    if (queue === undefined) return undefined;
+    const had = queue.access !== undefined;
+    queue.access = undefined;
+    this.#notify();
+    return had;
+  }
+
+  accessBy(secret: string, uuid?: string): QueueAccess | undefined {
+    for (const queue of this.#queues.values()) {
+      const { access } = queue;
+      if (access?.secret !== secret || (uuid !== undefined && uuid !== queue.uuid)) continue;
+      return { queue: queue.uuid, push: access.push, isCurrent: () => queue.access === access };
+    }
+    return undefined;
   }
 
   async remove(uuid: string): Promise<boolean> {

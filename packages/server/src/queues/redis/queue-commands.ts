@@ -13,9 +13,10 @@ import {
   word,
 } from './command.ts';
 import { globTest } from './glob.ts';
-import { findQueue, formatQueueKey, parseQueueKey } from './queue-key.ts';
+import { filledQueues, findQueue, formatQueueKey, parseQueueKey } from './queue-key.ts';
+import type { ReplyWriter } from './reply-writer.ts';
 import { take, untake } from './take.ts';
-import type { Delivery } from './waiting-lines.ts';
+import type { Delivery, WaitedKey } from './waiting-lines.ts';
 
 const SECONDS = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 
@@ -28,8 +29,8 @@ export const QUEUE_COMMANDS: readonly Command[] = [
   { name: 'rpop', arity: -2, keys: [1, 1, 1], flags: ['write', 'fast'], handle: pop },
   { name: 'blpop', arity: -3, keys: [1, -2, 1], flags: ['write', 'blocking'], handle: blockingPop },
   { name: 'brpop', arity: -3, keys: [1, -2, 1], flags: ['write', 'blocking'], handle: blockingPop },
-  { name: 'rpush', arity: -3, keys: [1, 1, 1], flags: ['write', 'fast'], handle: giveBack },
-  { name: 'lpush', arity: -3, keys: [1, 1, 1], flags: ['write', 'fast'], handle: push },
+  { name: 'rpush', arity: -3, keys: [1, 1, 1], flags: ['write', 'fast'], pushes: true, handle: giveBack },
+  { name: 'lpush', arity: -3, keys: [1, 1, 1], flags: ['write', 'fast'], pushes: true, handle: push },
   { name: 'llen', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: length },
   { name: 'lrange', arity: 4, keys: [1, 1, 1], flags: ['readonly'], handle: range },
   { name: 'lindex', arity: 3, keys: [1, 1, 1], flags: ['readonly'], handle: index },
@@ -84,12 +85,13 @@ function pop(...[context, client, args, out]: Parameters<CommandHandler>): Retur
   }));
 }
 
-function blockingPop(...[context, client, args]: Parameters<CommandHandler>): Promise<LateReply> {
+function blockingPop(...[context, client, args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {
   const timeout = seconds(args, args.length - 1);
   const keys = args.slice(1, -1).map((text) => ({ text, key: parseQueueKey(text) }));
   for (const { text, key } of keys) {
     if (findQueue(context.queues, key) === undefined) context.queues.unknown(shown(text), client.address);
   }
+  if (client.executing) return popNow(context, client, keys, out);
   // The keys are views of network chunks that would otherwise be kept for as long as the client waits.
   const kept = keys.map(({ text, key }) => ({ text: Buffer.from(text), key }));
   client.unblockedByError = false;
@@ -100,6 +102,24 @@ function blockingPop(...[context, client, args]: Parameters<CommandHandler>): Pr
       client.wait = undefined;
     })
     .then((delivery) => deliveryReply(context.log, client, delivery));
+}
+
+/** A blocking pop in a transaction does not wait. */
+function popNow(
+  { queues, log }: CommandContext,
+  client: Client,
+  keys: readonly WaitedKey[],
+  out: ReplyWriter,
+): ReturnType<CommandHandler> {
+  for (const { text, key } of keys) {
+    const queue = findQueue(queues, key);
+    if (queue === undefined || queue.length === 0) continue;
+    return Promise.resolve(take(queue, 1, log)).then(([item]) =>
+      deliveryReply(log, client, item === undefined ? undefined : { queue, key: text, item }),
+    );
+  }
+  out.nullArray();
+  return undefined;
 }
 
 function deliveryReply(log: Logger, client: Client, delivery: Delivery | undefined): LateReply {
@@ -129,19 +149,29 @@ function seconds(args: readonly Buffer[], at: number): number {
   return Math.ceil(value * 1000);
 }
 
+/** `RPUSH`: what was popped goes back in front (rule 24). */
 function giveBack(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  putIn(context, args, out, (queue, items) => queue.giveBack(items));
+}
+
+/** `LPUSH`: items from outside, behind what has come so far (rule 24). */
+function push(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  putIn(context, args, out, (queue, items) => queue.push(items));
+}
+
+function putIn(
+  context: CommandContext,
+  args: readonly Buffer[],
+  out: ReplyWriter,
+  put: (queue: Queue, items: readonly Buffer[]) => number,
+): void {
   const queue = queueAt(context, args, 1);
   if (queue === undefined) throw unknownQueue(argument(args, 1));
   const items = args.slice(2);
   // As in Redis, the length before waiting clients get what was pushed.
   const length = queue.length + items.length;
-  queue.giveBack(items);
+  put(queue, items);
   out.integer(length);
-}
-
-function push(...[context, , args]: Parameters<CommandHandler>): undefined {
-  if (queueAt(context, args, 1) === undefined) throw unknownQueue(argument(args, 1));
-  throw new ReplyError('ERR LPUSH is not supported: records come from sensors; RPUSH gives back what was popped');
 }
 
 function unknownQueue(key: Buffer): ReplyError {
@@ -199,22 +229,18 @@ function type(...[context, , args, out]: Parameters<CommandHandler>): undefined 
   out.simple((queueAt(context, args, 1)?.length ?? 0) > 0 ? 'list' : 'none');
 }
 
-function filledKeys(context: CommandContext, pattern: string): Buffer[] {
+function filledKeys(context: CommandContext, client: Client, pattern: string): Buffer[] {
   const matches = globTest(pattern);
-  const found: Buffer[] = [];
-  for (const queue of context.queues.list()) {
-    const key = formatQueueKey(queue);
-    if (queue.length > 0 && matches(key)) found.push(Buffer.from(key));
-  }
-  return found;
+  const keys = filledQueues(context, client).map(formatQueueKey);
+  return keys.filter(matches).map((key) => Buffer.from(key));
 }
 
-function keys(...[context, , args, out]: Parameters<CommandHandler>): undefined {
-  out.bulks(filledKeys(context, word(args, 1)));
+function keys(...[context, client, args, out]: Parameters<CommandHandler>): undefined {
+  out.bulks(filledKeys(context, client, word(args, 1)));
 }
 
 /** Everything in one answer: queues are few. */
-function scan(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+function scan(...[context, client, args, out]: Parameters<CommandHandler>): undefined {
   if (!/^\d+$/.test(word(args, 1))) throw new ReplyError('ERR invalid cursor');
   let pattern = '*';
   let onlyType = 'list';
@@ -227,9 +253,9 @@ function scan(...[context, , args, out]: Parameters<CommandHandler>): undefined 
   }
   out.array(2);
   out.text('0');
-  out.bulks(onlyType === 'list' && word(args, 1) === '0' ? filledKeys(context, pattern) : []);
+  out.bulks(onlyType === 'list' && word(args, 1) === '0' ? filledKeys(context, client, pattern) : []);
 }
 
-function size(...[context, , , out]: Parameters<CommandHandler>): undefined {
-  out.integer(filledKeys(context, '*').length);
+function size(...[context, client, , out]: Parameters<CommandHandler>): undefined {
+  out.integer(filledKeys(context, client, '*').length);
 }

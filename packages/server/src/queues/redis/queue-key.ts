@@ -1,5 +1,6 @@
 import { type SensorId, sensorIdFrom } from '@d4ts/protocol';
-import type { Queue, Queues } from '../port.ts';
+import type { Queue, QueueInfo, Queues } from '../port.ts';
+import type { Rights } from './access.ts';
 
 /** What a consumer's key names: `analyzer:<topic>:<queue uuid>`. */
 export interface QueueKey {
@@ -32,4 +33,9 @@ export function findQueue(queues: Queues, key: QueueKey | undefined): Queue | un
   if (key === undefined) return undefined;
   const queue = queues.get(key.uuid);
   return queue?.topic === key.topic ? queue : undefined;
+}
+
+/** The queues with items that a client may know of. */
+export function filledQueues({ queues }: { queues: Queues }, { rights }: { rights: Rights | undefined }): QueueInfo[] {
+  return queues.list().filter(({ uuid, length }) => length > 0 && (rights === 'all' || rights?.queue === uuid));
 }

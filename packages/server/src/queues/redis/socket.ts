@@ -1,13 +1,16 @@
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { D4Error } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Queues } from '../port.ts';
+import { type AttemptLimit, Gate } from './access.ts';
 import type { CommandContext } from './command.ts';
 import { Connection } from './connection.ts';
 import { ReplyWriter } from './reply-writer.ts';
+import { listenOnPath } from './unix-socket.ts';
 import { WaitingLines } from './waiting-lines.ts';
 
 const DEFAULT_MAX_CLIENTS = 1_000;
+const NO_LIMIT: AttemptLimit = { waitFor: () => 0, failed: () => {} };
 
 /** A listening Redis-protocol socket. */
 export interface RedisSocket {
@@ -25,6 +28,9 @@ export interface RedisSocket {
 /**
  * Opens the socket through which analyzers pop from their queues (docs/drop-in.md): the Redis protocol, RESP2 and
  * RESP3, without a Redis.
+ * @param options.path a socket file where it listens as well, absolute
+ * @param options.password needed for everything but what a queue's credential opens; none if not given
+ * @param options.attempts holds back who tries secret after secret; nobody is if not given
  * @param options.maxClients beyond it, new clients are told so and closed; default 1,000
  * @throws {D4Error} D4_LISTEN where the address cannot be listened on
  */
@@ -32,19 +38,23 @@ export async function startRedisSocket(options: {
   listen: { host: string; port: number };
   queues: Queues;
   log: Logger;
+  path?: string | undefined;
+  password?: string | undefined;
+  attempts?: AttemptLimit;
   maxClients?: number;
 }): Promise<RedisSocket> {
-  const { listen, queues, log } = options;
+  const { listen, queues, log, path, password, attempts = NO_LIMIT } = options;
   const maxClients = options.maxClients ?? DEFAULT_MAX_CLIENTS;
   const clients = new Map<number, Connection>();
   const refusing = new Set<Socket>();
   const lines = new WaitingLines(queues, log);
-  const context: CommandContext = { queues, lines, clients, maxClients, startedAt: Date.now(), log };
+  const gate = new Gate(queues, password, attempts);
+  const context: CommandContext = { queues, lines, gate, clients, maxClients, startedAt: Date.now(), log };
   const out = new ReplyWriter();
   let lastId = 0;
   let wasFull = false;
 
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const accept = (socket: Socket): void => {
     if (clients.size >= maxClients) {
       if (!wasFull)
         log.warn({ maxClients, address: socket.remoteAddress }, 'too many queue clients: refusing new ones');
@@ -60,31 +70,55 @@ export async function startRedisSocket(options: {
       clients.delete(connection.id);
       log.debug({ address: connection.address, port: connection.port, client: connection.id }, 'queue client gone');
     });
+  };
+  const stopWatching = queues.onChange(() => {
+    for (const client of clients.values()) {
+      const { rights } = client;
+      if (typeof rights === 'object' && !rights.isCurrent()) client.cutOff('its credential does not hold any more');
+    }
   });
 
+  const servers = [createServer({ allowHalfOpen: true }, accept)];
+  const [server] = servers as [Server];
+  const close = async (): Promise<void> => {
+    stopWatching();
+    const closed = servers.map((each) => new Promise<void>((resolve) => each.close(() => resolve())));
+    for (const socket of refusing) socket.destroy();
+    await Promise.all([...clients.values()].map((connection) => connection.close()));
+    await lines.close();
+    await Promise.all(closed);
+  };
   try {
     await listening(server, listen);
+    if (path !== undefined) {
+      const local = createServer({ allowHalfOpen: true }, accept);
+      await listenOnPath(local, path);
+      servers.push(local);
+    }
   } catch (error) {
-    await lines.close();
+    await close();
     throw error;
   }
-  server.on('error', (error) => log.error({ err: error }, 'the socket for queue clients failed to accept a client'));
+  for (const each of servers) {
+    each.on('error', (error) => log.error({ err: error }, 'the socket for queue clients failed to accept a client'));
+  }
   const bound = server.address();
   const address = bound === null || typeof bound === 'string' ? listen : { host: bound.address, port: bound.port };
+  if (password === undefined && !isLoopback(address.host)) {
+    log.warn({ address: address.host }, 'whoever reaches the port for analyzers may use it: set redis-password');
+  }
 
   return {
     address,
     get clients() {
       return clients.size;
     },
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of refusing) socket.destroy();
-      await Promise.all([...clients.values()].map((connection) => connection.close()));
-      await lines.close();
-      await closed;
-    },
+    close,
   };
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.startsWith('127.') || host.startsWith('::ffff:127.');
 }
 
 /** Tells a client that there are too many, without giving it the means to stay. */
@@ -95,7 +129,7 @@ function refuse(socket: Socket, refusing: Set<Socket>): void {
   socket.end('-ERR max number of clients reached\r\n', () => socket.destroy());
 }
 
-function listening(server: ReturnType<typeof createServer>, listen: { host: string; port: number }): Promise<void> {
+function listening(server: Server, listen: { host: string; port: number }): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('listening', resolve);
   server.once('error', (error: NodeJS.ErrnoException) => {

@@ -1,0 +1,109 @@
+import { createHash, type Hash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { syncFolder } from '../journal/segment.ts';
+
+const compress = promisify(gzip);
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
+
+/** What all unfinished files together hold in memory. */
+export interface HeldMemory {
+  bytes: number;
+}
+
+/** A finished file. */
+export interface FinishedFile {
+  readonly path: string;
+  /** Length on disk. */
+  readonly bytes: number;
+  /** Of what is on disk, hexadecimal. */
+  readonly sha256: string;
+}
+
+/**
+ * A file of the archive that is being written: what comes is gathered in memory and appended as gzip members, so that
+ * no descriptor and no compressor stays open (docs/journal.md, rule 27).
+ */
+export class PartFile {
+  /** The name it gets when it is finished. */
+  readonly path: string;
+  /** What has not been written yet: views of what was given. */
+  #pieces: Buffer[] = [];
+  #buffered = 0;
+  #bytes = 0;
+  #created = false;
+  readonly #hash: Hash = createHash('sha256');
+  readonly #held: HeldMemory;
+
+  constructor(path: string, held: HeldMemory) {
+    this.path = path;
+    this.#held = held;
+  }
+
+  /** Bytes in memory. */
+  get buffered(): number {
+    return this.#buffered;
+  }
+
+  /** Adds content. The bytes must not change. */
+  add(bytes: Buffer): void {
+    this.#pieces.push(bytes);
+    this.#buffered += bytes.length;
+    this.#held.bytes += bytes.length;
+  }
+
+  /**
+   * Writes what is in memory as one gzip member.
+   * @param level 1, or 0 where writing must catch up
+   */
+  async flush(level: 0 | 1): Promise<void> {
+    if (this.#buffered === 0) return;
+    const content =
+      this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#buffered);
+    this.#letGo();
+    const member = await compress(content, { level });
+    const file = await open(this.#part, this.#created ? APPEND : CREATE, 0o640);
+    try {
+      await file.appendFile(member);
+    } finally {
+      await file.close();
+    }
+    this.#created = true;
+    this.#bytes += member.length;
+    this.#hash.update(member);
+  }
+
+  /** Writes the rest, syncs, and gives the file its name, durably (rule 29). */
+  async finish(level: 0 | 1): Promise<FinishedFile> {
+    await this.flush(level);
+    const file = await open(this.#part, APPEND);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(this.#part, this.path);
+    await syncFolder(dirname(this.path));
+    return { path: this.path, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+  }
+
+  /** Removes what was written of it. */
+  async drop(): Promise<void> {
+    this.#letGo();
+    if (this.#created) await rm(this.#part, { force: true });
+  }
+
+  #letGo(): void {
+    this.#pieces = [];
+    this.#held.bytes -= this.#buffered;
+    this.#buffered = 0;
+  }
+
+  get #part(): string {
+    return `${this.path}.part`;
+  }
+}
