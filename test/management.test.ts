@@ -210,7 +210,7 @@ describe('the management commands', () => {
     ]);
     assert.deepEqual(await popped(`queue pop ${sensorIdHex(uuid as SensorId)}`), Buffer.from('one\r\n'));
     assert.deepEqual(await popped(`queue pop -n 2 ${uuid}`), lines.subarray(5, 13));
-    assert.match(await done('queue list'), new RegExp(`^${uuid} +3 +1 +3 +0 +0 +1000 +alerts$`, 'm'));
+    assert.match(await done('queue list'), new RegExp(`^${uuid} +3 +all +1 +3 +0 +0 +1000 +alerts$`, 'm'));
     assert.match(await done(`queue flush ${uuid}`), /^1 items /);
     assert.equal(await done(`queue pop ${uuid} -n 5`), '');
 

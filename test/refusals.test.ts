@@ -121,7 +121,7 @@ describe('refusals', { concurrency: true }, () => {
         go.push(peer.say([frameOf(other, 3, Buffer.alloc(100_000, 'x'), 'wrong')]));
         go.push(peer.say([randomBytes(500)]));
         go.push(peer.say(['GET / HTTP/1.1\r\nHost: d4.example.org\r\nUser-Agent: a scanner of the net\r\n\r\n']));
-        go.push(peer.sayPlain(randomBytes(500)));
+        go.push(peer.sayPlain(Buffer.concat([Buffer.from('noise'), randomBytes(500)])));
         go.push(peer.sayPlain('GET / HTTP/1.1\r\nHost: d4\r\n\r\n'));
         stay.push(peer.open());
         stay.push(peer.openWith(frame.subarray(0, 1 + i)));
@@ -221,7 +221,7 @@ async function inSharedSecretMode(): Promise<RefusalCode[]> {
     assert.equal(logged(server, code).length, 1, code);
   }
   // From an address where no sensor is.
-  while (logged(server, 'too-many-failures').length === 0) await peer.sayPlain('?', '127.0.0.2');
+  while (logged(server, 'too-many-failures').length === 0) await peer.sayPlain('GET / HTTP/1.1\r\n\r\n', '127.0.0.2');
   assert.ok((await get<Status>(server, '/status')).claimedRefusals.some(({ code }) => code === 'too-many-failures'));
   return ['too-many-sensors', 'too-many-connections', 'too-many-failures'];
 }

@@ -88,7 +88,7 @@ function isDebug(args: readonly string[]): boolean {
 
 /** Without what a terminal could take for a command. */
 function printable(text: string): string {
-  return text.replaceAll(/(?![\n\t])\p{Cc}/gu, '?');
+  return text.replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 /** A reader such as `head` that has seen enough is no error. */

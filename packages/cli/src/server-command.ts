@@ -31,7 +31,9 @@ export function registerServerCommands(program: Command): void {
 function addSettings(command: Command): void {
   for (const setting of allSettings()) {
     if (setting.flag === undefined) continue;
-    const value = setting.hostPort ? 'HOST:PORT' : { home: 'DIR', mode: 'MODE' }[setting.name];
+    const value = setting.hostPort
+      ? 'HOST:PORT'
+      : { home: 'DIR', mode: 'MODE', 'redis-socket': 'PATH', 'redis-password': 'PASSWORD' }[setting.name];
     const fallback = setting.defaultValue === undefined ? '' : ` (default: ${setting.defaultValue})`;
     const allowed = setting.name === 'mode' ? `: ${allowedValues(setting)}` : '';
     command.addOption(new Option(`${setting.flag} <${value ?? 'KEY'}>`, `${setting.description}${allowed}${fallback}`));

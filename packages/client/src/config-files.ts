@@ -34,7 +34,9 @@ export class ConfigFiles {
   bytes(name: string): Buffer | undefined {
     const path = this.path(name);
     try {
-      const size = statSync(path).size;
+      const found = statSync(path);
+      if (!found.isFile()) throw new D4Error('D4_CONFIG', `${path} cannot be read: it is no regular file`);
+      const { size } = found;
       if (size > MAX_FILE_BYTES) {
         throw new D4Error('D4_CONFIG', `${path} has ${size} bytes; at most ${MAX_FILE_BYTES} are allowed`);
       }

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -115,6 +125,24 @@ test('a value file that is a directory', () => {
   const path = directory({ snaplen: undefined });
   mkdirSync(join(path, 'snaplen'));
   assert.throws(() => readClientConfig(path), { code: 'D4_CONFIG', message: /snaplen cannot be read/ });
+});
+
+test('a value file that would never end, or never begin', { skip: process.platform === 'win32' }, () => {
+  const path = directory({ key: undefined, version: undefined });
+  symlinkSync('/dev/zero', join(path, 'version'));
+  assert.throws(() => readClientConfig(path), { code: 'D4_CONFIG' });
+  execFileSync('mkfifo', [join(path, 'key')]);
+  assert.throws(() => readClientConfig(path), { code: 'D4_CONFIG', message: /key cannot be read: it is no regular/ });
+});
+
+test('a uuid that is a link is replaced, and not what it leads to', () => {
+  const path = directory({ uuid: undefined });
+  const elsewhere = join(directory({}), 'elsewhere');
+  writeFileSync(elsewhere, '');
+  symlinkSync(elsewhere, join(path, 'uuid'));
+  const { sensor } = readClientConfig(path);
+  assert.equal(readFileSync(elsewhere, 'utf8'), '');
+  assert.equal(readClientConfig(path).sensor, sensor);
 });
 
 test('an empty or missing uuid is made and written back, and stays', () => {

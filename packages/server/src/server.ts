@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
+import { AttemptThrottle } from './api/attempt-throttle.ts';
 import { startApi } from './api/http-server.ts';
 import { openArchive } from './archive/archive.ts';
 import { formatHostPort, type HostPort } from './config/host-port.ts';
@@ -105,7 +106,14 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     await Promise.all(sockets.map((socket) => socket.close()));
   });
   const redis = await listening({ title: 'analyzers (Redis protocol)', flag: '--redis' }, config.redis, () =>
-    startRedisSocket({ listen: config.redis, queues, log }),
+    startRedisSocket({
+      listen: config.redis,
+      path: config.redisSocket === undefined ? undefined : resolve(config.home, config.redisSocket),
+      password: config.redisPassword,
+      attempts: new AttemptThrottle(),
+      queues,
+      log,
+    }),
   );
   sockets.push(redis);
   const listen = await sensorAddress(config, log);

@@ -39,6 +39,10 @@ export class ApiConnection {
     return this.#call<T>('POST', path, body);
   }
 
+  patch<T>(path: string, body: object): Promise<T> {
+    return this.#call('PATCH', path, body);
+  }
+
   async delete(path: string): Promise<void> {
     await this.#call('DELETE', path);
   }
@@ -71,7 +75,8 @@ export class ApiConnection {
   }
 
   async #call<T>(method: string, path: string, body?: object): Promise<T> {
-    if (this.#access.token === undefined) throw new D4Error('D4_USAGE', 'with --url, give a token with --token');
+    if (this.#access.token === undefined)
+      throw new D4Error('D4_USAGE', 'with --url, give a token with D4_TOKEN or --token');
     const answer = await this.ask(method, `/api/v1${path}`, body);
     if (answer.status >= 200 && answer.status < 300) return answer.body as T;
     throw this.#refusal(answer);

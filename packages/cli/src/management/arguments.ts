@@ -46,6 +46,11 @@ export function uuidArgument(text: string): SensorId {
   return uuid;
 }
 
+/** Reads UUIDs with commas between them. */
+export function uuidListArgument(text: string): SensorId[] {
+  return text.split(',').map((part) => uuidArgument(part.trim()));
+}
+
 /** Reads a sensor's UUID, which is of version 4. */
 export function sensorUuidArgument(text: string): SensorId {
   const uuid = uuidArgument(text);

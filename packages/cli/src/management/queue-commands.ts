@@ -1,7 +1,7 @@
-import type { SensorId } from '@d4ts/protocol';
-import type { Items, ItemView, QueueView } from '@d4ts/server';
+import { D4Error, type SensorId } from '@d4ts/protocol';
+import type { Credential, Items, ItemView, QueueView } from '@d4ts/server';
 import type { Command } from 'commander';
-import { countArgument, timeArgument, uuidArgument } from './arguments.ts';
+import { countArgument, timeArgument, uuidArgument, uuidListArgument } from './arguments.ts';
 import { type CommandContext, managementCommand } from './management-command.ts';
 import { print, printJson } from './output.ts';
 import { queueTable, queueText } from './queue-text.ts';
@@ -12,6 +12,19 @@ interface AddOptions {
   readonly description?: string;
   readonly limit?: number;
   readonly from?: number;
+  readonly group?: SensorId[];
+}
+
+interface EditOptions {
+  readonly add?: SensorId[];
+  readonly remove?: SensorId[];
+  readonly description?: string;
+  readonly limit?: number;
+}
+
+interface CredentialOptions {
+  readonly push?: boolean;
+  readonly revoke?: boolean;
 }
 
 interface ItemOptions {
@@ -41,14 +54,47 @@ export function registerQueueCommands(program: Command): void {
         'items; beyond it the oldest are dropped (default: 100000000)',
         countArgument(1, Number.MAX_SAFE_INTEGER),
       )
+      .option('--group <UUID,UUID…>', 'take the records of these sensors alone (default: all)', uuidListArgument)
       .option(
         '--from <TIME>',
         'begin with the records of that time: 2026-10-01T08:30Z, 24h, 7d (default: now)',
         (text) => timeArgument(text, Date.now()),
       ),
-    async ({ api, show }, { uuid, description, limit, from }, type) => {
-      const made = await api.post<QueueView>('/queues', { type, uuid, description, limit, from });
+    async ({ api, show }, { uuid, description, limit, from, group }, type) => {
+      const made = await api.post<QueueView>('/queues', { type, uuid, description, limit, from, group });
       await show(made, () => `${made.uuid}\n`);
+    },
+  );
+
+  managementCommand<[SensorId], EditOptions>(
+    at('edit', 'change a queue; a changed group holds for the records that come from now on')
+      .option('--add <UUID,UUID…>', 'sensors to add to its group', uuidListArgument)
+      .option('--remove <UUID,UUID…>', 'sensors to take out of its group', uuidListArgument)
+      .option('--description <TEXT>', 'what it is for')
+      .option('--limit <N>', 'items; beyond it the oldest are dropped', countArgument(1, Number.MAX_SAFE_INTEGER)),
+    async ({ api, show }, { add, remove, description, limit }, uuid) => {
+      const change = { add, remove, description, limit };
+      if (Object.values(change).every((value) => value === undefined)) {
+        throw new D4Error('D4_USAGE', 'say what to change: --add, --remove, --limit or --description');
+      }
+      const changed = await api.patch<QueueView>(`/queues/${uuid}`, change);
+      await show(changed, () => `queue ${uuid} is changed\n`);
+    },
+  );
+
+  managementCommand<[SensorId], CredentialOptions>(
+    at('credential', 'make a secret that opens this queue alone, in place of the one before, and print it once')
+      .option('--push', 'it may also put items into the queue')
+      .option('--revoke', 'make none, and close the connections that use the one before'),
+    async ({ api, show }, { push = false, revoke = false }, uuid) => {
+      if (push && revoke) throw new D4Error('D4_USAGE', '--push and --revoke exclude each other');
+      if (revoke) {
+        await api.delete(`/queues/${uuid}/credential`);
+        await show({ uuid, revoked: true }, () => `queue ${uuid} has no credential\n`);
+        return;
+      }
+      const issued = await api.post<Credential>(`/queues/${uuid}/credential`, { push });
+      await show(issued, () => `${issued.secret}\n`);
     },
   );
 

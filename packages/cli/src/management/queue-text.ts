@@ -7,10 +7,11 @@ import { terminalText, timeText } from './terminal-text.ts';
 export function queueTable(queues: readonly QueueView[]): string {
   if (queues.length === 0) return 'there is no queue: make one with "d4 queue add TYPE"\n';
   return table(
-    ['UUID', 'TYPE', 'LENGTH', 'TAKEN', 'DROPPED', 'FLUSHED', 'LIMIT', 'DESCRIPTION'],
+    ['UUID', 'TYPE', 'SENSORS', 'LENGTH', 'TAKEN', 'DROPPED', 'FLUSHED', 'LIMIT', 'DESCRIPTION'],
     queues.map((queue) => [
       queue.uuid,
       terminalText(queue.topic),
+      queue.group === null ? 'all' : `${queue.group.length}`,
       `${queue.length}`,
       `${queue.taken}`,
       `${queue.dropped}`,
@@ -28,6 +29,8 @@ export function queueText(queue: QueueView): string {
     ['type', terminalText(queue.topic)],
     ['Redis key', terminalText(queue.key)],
     ['description', terminalText(queue.description) || '-'],
+    ['sensors', queue.group === null ? 'all' : queue.group.join(' ')],
+    ['credential', credentialText(queue)],
     ['length', `${queue.length}`],
     ['taken', `${queue.taken}`],
     ['dropped', `${queue.dropped}`],
@@ -35,4 +38,9 @@ export function queueText(queue: QueueView): string {
     ['limit', `${queue.limit}`],
     ['made', timeText(queue.createdAt)],
   ]);
+}
+
+function credentialText({ credential }: QueueView): string {
+  if (credential === null) return '-';
+  return `issued ${timeText(credential.createdAt)}, may ${credential.push ? 'take and push' : 'take'} items`;
 }

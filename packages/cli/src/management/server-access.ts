@@ -29,7 +29,7 @@ export function addAccessOptions(command: Command): Command {
   return command
     .option('--home <DIR>', 'the home of the server on this machine (default: ./data, or D4_HOME)')
     .option('--url <URL>', 'the HTTP interface of a server elsewhere, such as https://d4.example.org:7000')
-    .option('--token <TOKEN>', 'a token of that server')
+    .option('--token <TOKEN>', 'a token of that server; better in D4_TOKEN: others on the machine can read arguments')
     .option('--ca <FILE>', "the certificate (PEM) that signed that server's, if not one that this machine trusts")
     .option('--json', 'print JSON');
 }
@@ -42,7 +42,7 @@ export function serverAccess(options: AccessOptions, environment: NodeJS.Process
   if (options.url === undefined) return accessByHome(options, environment);
   if (options.home !== undefined) throw new D4Error('D4_USAGE', 'give either --home or --url, not both');
   const trust = options.ca === undefined ? 'system' : { ca: readAuthority(options.ca) };
-  return { url: httpsUrl(options.url), token: options.token, trust };
+  return { url: httpsUrl(options.url), token: options.token ?? (environment.D4_TOKEN || undefined), trust };
 }
 
 function accessByHome({ home: given, token, ca }: AccessOptions, environment: NodeJS.ProcessEnv): ServerAccess {

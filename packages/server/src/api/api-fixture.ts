@@ -11,7 +11,7 @@ import { MemoryQueues } from '../queues/redis/memory-queues-fixture.ts';
 import type { Registry, Role } from '../registry/port.ts';
 import { openSqliteRegistry } from '../registry/sqlite.ts';
 import { tokenHash } from '../registry/tokens.ts';
-import { type Api, startApi, type TlsIdentity } from './http-server.ts';
+import { type Api, type ApiOptions, startApi, type TlsIdentity } from './http-server.ts';
 
 /** The local administrator's token of the interface under test. */
 export const LOCAL_TOKEN = 'the-token-of-server.json';
@@ -88,7 +88,7 @@ export interface CallOptions {
  * Starts the interface over a real registry in a temporary folder.
  * @param port any free one if not given
  */
-export async function startApiFixture(port = 0): Promise<ApiFixture> {
+export async function startApiFixture(port = 0, options: Pick<ApiOptions, 'stallTimeoutMs'> = {}): Promise<ApiFixture> {
   const folder = mkdtempSync(join(tmpdir(), 'd4-api-'));
   const logged: { level: number; msg: string }[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
@@ -121,6 +121,7 @@ export async function startApiFixture(port = 0): Promise<ApiFixture> {
     },
     log,
     now: () => NOW,
+    ...options,
   }).catch(async (error) => {
     await registry.close();
     rmSync(folder, { recursive: true });

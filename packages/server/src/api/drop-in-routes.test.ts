@@ -71,6 +71,10 @@ test('what is missing or wrong is answered as by the reference server', async ()
   }
   const long = await register({ uuid: fresh, hmac_key: 'k'.repeat(1_024) });
   assert.equal(long.status, 400);
+  for (const name of ['description', 'mail']) {
+    const wordy = await register({ uuid: fresh, hmac_key: 'k', [name]: 'x'.repeat(10_001) });
+    assert.equal(wordy.status, 400, name);
+  }
   const broken = await register(undefined, { body: '{', headers: { 'content-type': 'application/json' } });
   assert.equal(broken.status, 400);
   assert.equal((broken.body as { status: string }).status, 'error');

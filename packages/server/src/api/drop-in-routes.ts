@@ -4,6 +4,7 @@ import type { ApiContext } from './api-context.ts';
 import type { ApiErrorCode } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
 import type { ApiApp } from './route-types.ts';
+import { MAX_DESCRIPTION_LENGTH, MAX_MAIL_LENGTH } from './schemas.ts';
 import { newSensorKey, newSensorUuid, registerSensor } from './sensor-registration.ts';
 
 /** What the reference server says where we have a code of our own; other errors keep our message. */
@@ -86,14 +87,21 @@ function registrationOf(body: unknown) {
   return {
     uuid,
     key: newSensorKey(key),
-    description: textOf(fields.description),
-    mail: textOf(fields.mail),
+    description: boundedText('description', fields.description, MAX_DESCRIPTION_LENGTH),
+    mail: boundedText('mail', fields.mail, MAX_MAIL_LENGTH),
     thirdParty: Boolean(fields.third_party),
   };
 }
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
+}
+
+/** @throws {D4Error} D4_BAD_REQUEST where the text is longer than `length` characters */
+function boundedText(name: string, value: unknown, length: number): string {
+  const text = textOf(value);
+  if (text.length > length) throw new D4Error('D4_BAD_REQUEST', `${name} has more than ${length} characters`);
+  return text;
 }
 
 function missing(): D4Error {

@@ -24,6 +24,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
+/** A connection on which nothing moves for so long is closed: one that does not read its answer, for example. */
+const STALL_TIMEOUT_MS = 120_000;
 /** At the end, requests that are under way have so long to finish. */
 const CLOSE_GRACE_MS = 2_000;
 
@@ -50,6 +52,8 @@ export interface ApiOptions extends Omit<ApiContext, 'now'> {
   readonly identity: TlsIdentity;
   /** Wall clock, ms since 1970; the system's if not given. */
   readonly now?: () => number;
+  /** ms without a byte in either direction after which a connection is closed; only tests give another than 120,000. */
+  readonly stallTimeoutMs?: number;
 }
 
 /** A running HTTP interface. */
@@ -66,11 +70,17 @@ export interface Api {
  * Starts the HTTP interface: HTTPS (TLS 1.2 and later) with the server's identity.
  * @throws the system's error where the address cannot be listened on
  */
-export async function startApi({ listen, identity, now = Date.now, ...parts }: ApiOptions): Promise<Api> {
+export async function startApi({
+  listen,
+  identity,
+  now = Date.now,
+  stallTimeoutMs = STALL_TIMEOUT_MS,
+  ...parts
+}: ApiOptions): Promise<Api> {
   const context: ApiContext = { ...parts, now };
   let closing = false;
   let requests = 0;
-  const app = newApp(identity);
+  const app = newApp(identity, stallTimeoutMs);
   const sockets = boundConnections(app.server);
   app.server.on('request', (_request, response: ServerResponse) => {
     requests++;
@@ -100,7 +110,7 @@ export async function startApi({ listen, identity, now = Date.now, ...parts }: A
   };
 }
 
-function newApp(identity: TlsIdentity): ApiApp {
+function newApp(identity: TlsIdentity, stallTimeoutMs: number): ApiApp {
   return Fastify({
     https: {
       ...identity,
@@ -109,6 +119,7 @@ function newApp(identity: TlsIdentity): ApiApp {
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: 5_000,
     },
+    connectionTimeout: stallTimeoutMs,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     bodyLimit: MAX_BODY_BYTES,

@@ -5,6 +5,7 @@ import { connect } from 'node:tls';
 import { parseSensorId, type SensorId } from '@d4ts/protocol';
 import type { SessionInfo } from '../ingest/port.ts';
 import { type ApiFixture, LOCAL_TOKEN, NOW, startApiFixture } from './api-fixture.ts';
+import { popItems } from './queue-items.ts';
 import type { BlockView, Items, QueueView, SensorView, Status, TypeView } from './schemas.ts';
 
 let fixture: ApiFixture;
@@ -108,7 +109,9 @@ test('a change may insist on a revision', async () => {
   assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 409, change), 'D4_CONFLICT');
   const limited = await ask<SensorView>('PATCH', `/sensors/${uuid}`, 200, { maxPayloadBytes: 9 });
   assert.deepEqual([limited.maxPayloadBytes, limited.description], [9, 'new']);
-  assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 400, { maxPayloadBytes: 0 }), 'D4_BAD_REQUEST');
+  for (const maxPayloadBytes of [0, 64 * 1024 * 1024 + 1]) {
+    assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 400, { maxPayloadBytes }), 'D4_BAD_REQUEST');
+  }
   assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 400, { state: 'approved' }), 'D4_BAD_REQUEST');
 });
 
@@ -247,6 +250,33 @@ test('what was popped goes back in its order, where the answer cannot be sent', 
   const firstBytes = again.map(({ data, encoding }) => Buffer.from(data, encoding)[0]);
   assert.deepEqual(firstBytes.slice(0, 3), [0, 1, 2]);
   assert.equal(queue.length, 64);
+  await fixture.queues.remove(queue.uuid);
+});
+
+test('what a client does not read goes back', async () => {
+  await using stalling = await startApiFixture(0, { stallTimeoutMs: 200 });
+  const queue = stalling.queues.make('3');
+  queue.add(...Array.from({ length: 64 }, (_, n) => Buffer.alloc(200 * 1024, n)));
+  const givenBack = Promise.withResolvers<void>();
+  queue.onItems(givenBack.resolve);
+  const socket = connect({ host: '127.0.0.1', port: stalling.api.address.port, ca: stalling.ca });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  socket.write(
+    `POST /api/v1/queues/${queue.uuid}/pop?count=64 HTTP/1.1\r\nHost: x\r\nAuthorization: ${LOCAL_TOKEN}\r\nContent-Length: 0\r\n\r\n`,
+  );
+  await givenBack.promise;
+  assert.equal(queue.length, 64);
+  socket.destroy();
+});
+
+test('an error after the first items of a pop does not lose them', async () => {
+  const queue = fixture.queues.make('3');
+  queue.add(...Array.from({ length: 70 }, (_, n) => Buffer.from([n])));
+  const pop = queue.pop.bind(queue);
+  queue.pop = (count) => (queue.length < 70 ? Promise.reject(new Error('the disk')) : pop(count));
+  assert.equal((await popItems(queue, 70)).length, 64);
+  await assert.rejects(popItems(queue, 70), /the disk/);
   await fixture.queues.remove(queue.uuid);
 });
 

@@ -15,17 +15,27 @@ export function itemView(item: Buffer): ItemView {
     : { data: item.toString('base64'), encoding: 'base64' };
 }
 
-/** Takes up to `count` items, fewer where they are large. */
+/** Takes up to `count` items, fewer where they are large, or where the queue fails after the first of them. */
 export async function popItems(queue: Queue, count: number): Promise<Buffer[]> {
   const items: Buffer[] = [];
   let bytes = 0;
   while (items.length < count && bytes < MAX_ANSWER_BYTES) {
-    const batch = await queue.pop(Math.min(POP_BATCH, count - items.length));
+    const batch = await popBatch(queue, Math.min(POP_BATCH, count - items.length), items.length > 0);
     if (batch.length === 0) break;
     for (const item of batch) bytes += item.length;
     items.push(...batch);
   }
   return items;
+}
+
+/** @param hasSome whether items were taken before, which an error would lose */
+async function popBatch(queue: Queue, count: number, hasSome: boolean): Promise<Buffer[]> {
+  try {
+    return await queue.pop(count);
+  } catch (error) {
+    if (hasSome) return [];
+    throw error;
+  }
 }
 
 /** The items that fit into an answer, at least one. */

@@ -8,7 +8,19 @@ import { actorOf } from './authentication.ts';
 import { pageOf } from './pages.ts';
 import { cutToAnswer, itemView, popItems } from './queue-items.ts';
 import type { ApiApp } from './route-types.ts';
-import { Flushed, ItemQuery, Items, PageQuery, page, QueueDraft, QueueView, UuidParam } from './schemas.ts';
+import {
+  Credential,
+  CredentialDraft,
+  Flushed,
+  ItemQuery,
+  Items,
+  PageQuery,
+  page,
+  QueueChangeBody,
+  QueueDraft,
+  QueueView,
+  UuidParam,
+} from './schemas.ts';
 import { typeName } from './type-name.ts';
 
 /** `/api/v1/queues`: what waits for analyzers. */
@@ -45,13 +57,18 @@ export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const { type, uuid: text, ...rest } = request.body;
+      const { type, uuid: text, group, ...rest } = request.body;
       const uuid = text === undefined ? undefined : parseSensorId(text);
       if (uuid !== undefined && queues.get(uuid) !== undefined) {
         throw new D4Error('D4_CONFLICT', `queue ${uuid} exists already`);
       }
       const actor = actorOf(request);
-      const queue = await queues.add({ ...rest, topic: typeName(type), ...(uuid !== undefined && { uuid }) }, actor);
+      const options = {
+        ...rest,
+        ...(uuid !== undefined && { uuid }),
+        ...(group && { group: group.map(parseSensorId) }),
+      };
+      const queue = await queues.add({ ...options, topic: typeName(type) }, actor);
       log.info({ queue: queue.uuid, topic: queue.topic, by: actor.name }, 'queue made');
       return reply.code(201).send(queueView(queue.info()));
     },
@@ -71,6 +88,78 @@ export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
     },
     ({ params }, reply) => {
       reply.send(queueView(queueAt(params.uuid).info()));
+    },
+  );
+
+  app.patch(
+    '/queues/:uuid',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'changeQueue',
+        summary: 'Changes a queue; a changed group holds for the records that come from now on',
+        params: UuidParam,
+        body: QueueChangeBody,
+        response: { 200: QueueView },
+      },
+    },
+    async (request) => {
+      const uuid = parseSensorId(request.params.uuid);
+      const { revision, add = [], remove = [], ...rest } = request.body;
+      const change = { ...rest, add: add.map(parseSensorId), remove: remove.map(parseSensorId) };
+      const actor = actorOf(request);
+      const queue = await queues.edit(uuid, change, actor, revision);
+      if (queue === undefined) throw noQueue(uuid);
+      log.info({ queue: uuid, by: actor.name }, 'queue changed');
+      return queueView(queue.info());
+    },
+  );
+
+  app.post(
+    '/queues/:uuid/credential',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'issueQueueCredential',
+        summary: 'Gives the queue a new credential, in place of the one that it has',
+        params: UuidParam,
+        body: CredentialDraft,
+        response: { 201: Credential },
+      },
+    },
+    async (request, reply) => {
+      const queue = parseSensorId(request.params.uuid);
+      const { push = false } = request.body;
+      const actor = actorOf(request);
+      const secret = await queues.issueCredential(queue, { push }, actor);
+      if (secret === undefined) throw noQueue(queue);
+      log.info({ queue, push, by: actor.name }, 'queue credential issued');
+      return reply.code(201).send({ queue, secret, push });
+    },
+  );
+
+  app.delete(
+    '/queues/:uuid/credential',
+    {
+      config: { access: 'user' },
+      schema: {
+        tags,
+        operationId: 'revokeQueueCredential',
+        summary:
+          "Revokes the queue's credential and closes the connections that use it; nothing changes if it has none",
+        params: UuidParam,
+        response: { 204: Type.Null({ description: 'Revoked' }) },
+      },
+    },
+    async (request, reply) => {
+      const queue = parseSensorId(request.params.uuid);
+      const actor = actorOf(request);
+      const revoked = await queues.revokeCredential(queue, actor);
+      if (revoked === undefined) throw noQueue(queue);
+      if (revoked) log.info({ queue, by: actor.name }, 'queue credential revoked');
+      return reply.code(204).send(null);
     },
   );
 
@@ -179,8 +268,9 @@ function whenUnsent(response: ServerResponse, undo: () => void): void {
 }
 
 /** A queue as the interface shows it. */
-export function queueView(info: QueueInfo): QueueView {
-  return { ...info, key: `analyzer:${info.topic}:${info.uuid}` };
+export function queueView({ group, credential, ...info }: QueueInfo): QueueView {
+  const sensors = group === 'all' ? null : [...group];
+  return { ...info, group: sensors, credential: credential ?? null, key: `analyzer:${info.topic}:${info.uuid}` };
 }
 
 function noQueue(uuid: string): D4Error {

@@ -1,5 +1,6 @@
 import { REFUSALS } from '@d4ts/protocol';
 import Type, { type Static, type TSchema } from 'typebox';
+import { MAX_PAYLOAD_LIMIT_BYTES } from '../registry/port.ts';
 import { API_ERRORS } from './api-errors.ts';
 import { SENSOR_STATES } from './sensor-state.ts';
 
@@ -132,9 +133,13 @@ export const SensorQuery = Type.Object(
   { additionalProperties: false },
 );
 
-const description = Type.String({ maxLength: 10_000 });
-const mail = Type.String({ maxLength: 320 });
-const maxPayloadBytes = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
+/** The longest texts that people say about things, in characters. */
+export const MAX_DESCRIPTION_LENGTH = 10_000;
+export const MAX_MAIL_LENGTH = 320;
+
+const description = Type.String({ maxLength: MAX_DESCRIPTION_LENGTH });
+const mail = Type.String({ maxLength: MAX_MAIL_LENGTH });
+const maxPayloadBytes = Type.Integer({ minimum: 1, maximum: MAX_PAYLOAD_LIMIT_BYTES });
 
 export const SensorDraft = closed('SensorDraft', {
   uuid: Type.String({ description: 'Version 4, with or without dashes' }),
@@ -175,12 +180,22 @@ export const TypeParam = Type.Object({ name: Type.String() });
 
 /* Queues */
 
+const group = (description: string) => Type.Array(Type.String(), { minItems: 1, maxItems: 20_000, description });
+
 export const QueueView = closed('Queue', {
   uuid: Type.String(),
   topic: Type.String(),
   key: Type.String({ description: 'Its Redis key' }),
   description: Type.String(),
   limit: count('Items; beyond it the oldest are dropped'),
+  group: Type.Union([Type.Array(Type.String()), Type.Null()], {
+    description: 'The sensors whose records it takes from now on; null for all',
+  }),
+  credential: Type.Union(
+    [Type.Object({ push: Type.Boolean(), createdAt: time('Issued') }, { additionalProperties: false }), Type.Null()],
+    { description: 'What is known of the credential that opens it; null where it has none' },
+  ),
+  revision: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
   length: count('Items waiting'),
   taken: count('Items taken'),
   dropped: count('Items dropped over the limit'),
@@ -196,10 +211,30 @@ export const QueueDraft = closed('QueueDraft', {
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Items; 100,000,000 if not given' }),
   ),
+  group: Type.Optional(group('Takes the records of these sensors alone')),
   from: Type.Optional(
     Type.Integer({ minimum: 0, description: 'Starts with the first record at or after this time, ms since 1970' }),
   ),
 });
+
+export const QueueChangeBody = closed('QueueChange', {
+  revision: Type.Optional(Type.Integer({ minimum: 1, description: 'Change only if it is still this one' })),
+  description: Type.Optional(description),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'Items' })),
+  add: Type.Optional(group('Sensors to add to its group, from the records that come now on')),
+  remove: Type.Optional(group('Sensors to take out of its group, from the records that come now on')),
+});
+
+export const CredentialDraft = closed('CredentialDraft', {
+  push: Type.Optional(Type.Boolean({ description: 'It may also put items into the queue' })),
+});
+
+export const Credential = closed('Credential', {
+  queue: Type.String(),
+  secret: Type.String({ description: 'For AUTH; it is not kept and cannot be shown again' }),
+  push: Type.Boolean(),
+});
+export type Credential = Static<typeof Credential>;
 
 export const ItemQuery = Type.Object(
   {

@@ -2,11 +2,14 @@ import { formatHostPort } from './host-port.ts';
 import { sourceText } from './load.ts';
 import { allSettings, type Config } from './schema.ts';
 
+/** A setting's value; an address as HOST:PORT. */
+type SettingValue = string | number | boolean;
+
 /** One setting as it holds, for people and scripts. */
 export interface SettingReport {
   readonly name: string;
   /** Undefined where it is not set; a secret's is masked. */
-  readonly value: string | number | undefined;
+  readonly value: SettingValue | undefined;
   /** `default`, the file, the variable or the flag. */
   readonly source: string;
   readonly description: string;
@@ -25,16 +28,16 @@ export function describeConfig(config: Config): SettingReport[] {
   });
 }
 
-function masked(value: string | number | undefined): string | undefined {
+function masked(value: SettingValue | undefined): string | undefined {
   return value === undefined ? undefined : '********';
 }
 
-function valueAt(config: Config, path: readonly string[]): string | number | undefined {
+function valueAt(config: Config, path: readonly string[]): SettingValue | undefined {
   let value: unknown = config;
   for (const key of path) {
     value = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
   }
-  if (typeof value === 'string' || typeof value === 'number') return value;
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
   if (typeof value === 'object' && value !== null && 'host' in value && 'port' in value) {
     return formatHostPort({ host: String(value.host), port: Number(value.port) });
   }

@@ -203,13 +203,16 @@ export function allowedValues(setting: Setting): string {
     setting.schema;
   if (schema.enum !== undefined) return schema.enum.join(', ');
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
+  if (schema.type === 'boolean') return 'true, false';
   if (setting.hostPort) return 'HOST:PORT, in quotes in YAML where it starts with a bracket';
   return schema.maxLength === undefined ? 'text' : `text of 1 to ${schema.maxLength} characters`;
 }
 
 function fromText(text: string, setting: Setting): unknown {
   const { type }: { type?: unknown } = setting.schema;
-  return type === 'integer' && /^[0-9]+$/.test(text) ? Number(text) : text;
+  if (type === 'integer' && /^[0-9]+$/.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
 }
 
 function shown(value: unknown): string {

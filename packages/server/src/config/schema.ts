@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { MAX_PAYLOAD_LIMIT_BYTES } from '../registry/port.ts';
 import type { HostPort } from './host-port.ts';
 
 /** What a setting's schema says beside its JSON schema: for documentation, `d4 config` and the parsing of text. */
@@ -32,7 +33,23 @@ export const SettingsSchema = Type.Object({
   }),
   listen: address('[::]:4443', "The sensors' port (TLS)"),
   web: address('127.0.0.1:7000', 'The HTTP interface (HTTPS)'),
-  redis: address('127.0.0.1:6380', "The analyzers' port (Redis protocol, no password)"),
+  redis: address('127.0.0.1:6380', "The analyzers' port (Redis protocol)"),
+  redisSocket: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 107,
+      description:
+        'A socket file where analyzers are served as well, for the owner and group of the server; relative to the home',
+    }),
+  ),
+  redisPassword: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 512,
+      secret: true,
+      description: "The password of the analyzers' port; none is asked for if it is not set",
+    }),
+  ),
   mode: oneOf(
     ['registration', 'shared-secret'],
     'registration',
@@ -47,7 +64,7 @@ export const SettingsSchema = Type.Object({
     }),
   ),
   limits: Type.Object({
-    maxPayloadBytes: count(1, 64 * 1024 * 1024, 1_000_000, "The largest frame's payload, in bytes"),
+    maxPayloadBytes: count(1, MAX_PAYLOAD_LIMIT_BYTES, 1_000_000, "The largest frame's payload, in bytes"),
     unprovedConnections: count(1, 1_000_000, 10_000, 'Connections without a verified frame; the longest idle one goes'),
     unprovedPerAddress: count(1, 1_000_000, 1_000, 'The same for one address (IPv6: one /64)'),
     sessionsSideBySide: count(1, 1_000, 4, 'Sessions of one sensor and type at a time; the least recent one goes'),

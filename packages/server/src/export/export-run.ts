@@ -30,7 +30,7 @@ export async function runExport(
   signal: AbortSignal,
   stderr: Writable,
 ): Promise<number> {
-  const say = (text: string) => void stderr.write(`d4 export ${options.name}: ${text}\n`);
+  const say = (text: string) => void stderr.write(`d4 export ${options.name}: ${printable(text)}\n`);
   let source: QueueSource | undefined;
   let target: ExportTarget | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -76,6 +76,11 @@ function reportRegularly(target: ExportTarget, delivered: () => number, say: (te
     at = now;
     say(`${target.counts()}, ${rate}/s`);
   }, REPORT_MS);
+}
+
+/** Without what a terminal could obey: errors of servers stand in messages. */
+function printable(text: string): string {
+  return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 function messageOf(error: unknown): string {

@@ -344,6 +344,15 @@ describe('runUdpExport from servers of other kinds', () => {
     assert.equal(await run(port), 1);
     assert.match(said.text, /answers: WRONGTYPE/);
   });
+
+  it('does not let a server speak to the terminal', async () => {
+    const port = await serve(([name = '']) => {
+      if (name === 'info') return '$9\r\nloading:0\r\n';
+      return name === 'rpop' ? '-WRONGTYPE \x1b[2Jowned\r\n' : '+OK\r\n';
+    });
+    assert.equal(await run(port), 1);
+    assert.match(said.text, /WRONGTYPE \?\[2Jowned/);
+  });
 });
 
 function readRequest(text: string): { words: string[]; rest: string } | undefined {

@@ -1,5 +1,5 @@
 import { ENTRY_HEADER_BYTES, type EntryHeader, sealEntry } from './entry-format.ts';
-import { ENTRY_KIND, type EntryDraft, type StreamDefinition } from './port.ts';
+import { advanceOf, ENTRY_KIND, type EntryDraft, type StreamDefinition } from './port.ts';
 import { definitionText } from './segment-index.ts';
 
 /** One stream's append, waiting for a commit. */
@@ -57,16 +57,18 @@ export function appendBytes(append: PendingAppend): number {
  * one contiguous piece.
  */
 export function layOut(batch: readonly PendingAppend[], start: BatchStart, slab: Buffer): LaidOutBatch {
-  const defines = new Map<string, Buffer>();
+  const defined = new Map<string, StreamDefinition>();
   let total = 0;
   for (const append of batch) {
     total += appendBytes(append);
-    const { id } = append.stream;
-    if (!start.numbers.has(id) && !defines.has(id)) {
-      const body = Buffer.from(JSON.stringify(definitionText(append.stream)));
-      defines.set(id, body);
-      total += body.length + ENTRY_HEADER_BYTES;
-    }
+    // The last one knows best: a `cut`, which stands before its stream's data, does not know the preamble there.
+    if (!start.numbers.has(append.stream.id)) defined.set(append.stream.id, append.stream);
+  }
+  const defines = new Map<string, Buffer>();
+  for (const [id, stream] of defined) {
+    const body = Buffer.from(JSON.stringify(definitionText(stream)));
+    defines.set(id, body);
+    total += body.length + ENTRY_HEADER_BYTES;
   }
   const target = slab.length >= total ? slab : Buffer.allocUnsafeSlow(Math.max(total, slab.length * 2));
   const entries: PlacedEntry[] = [];
@@ -102,14 +104,16 @@ export function layOut(batch: readonly PendingAppend[], start: BatchStart, slab:
         offset,
         time,
       };
-      place(header, append.stream);
+      place(header, defined.get(id) ?? append.stream);
     }
     for (const draft of append.drafts) {
       let body = at + ENTRY_HEADER_BYTES;
       for (const piece of draft.pieces) body += piece.copy(target, body);
       const { kind, flags, records, bytes: length } = draft;
-      place({ length, kind, flags, stream, records, sequence, offset, time: start.time }, undefined);
-      if (kind === ENTRY_KIND.data) offset += length;
+      const end = offset + advanceOf(draft);
+      const header = { length, kind, flags, stream, records, sequence, offset, time: start.time };
+      place(kind === ENTRY_KIND.gap ? { ...header, offset: end } : header, undefined);
+      offset = end;
     }
   }
   return { bytes: target.subarray(0, at), slab: target, entries, nextSequence: sequence, nextStream };

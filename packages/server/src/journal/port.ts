@@ -33,7 +33,7 @@ export interface StreamDefinition {
   readonly type: number;
   /** The meta header's JSON text, for declared streams. */
   readonly metaHeader?: string;
-  /** What a reader must have seen before any record, e.g. the pcap global header. */
+  /** What a reader must have seen before the stream's next byte, e.g. the pcap global header; empty at its first byte. */
   readonly preamble: Buffer;
 }
 
@@ -47,6 +47,14 @@ export interface EntryDraft {
   readonly bytes: number;
   /** Items in it (rule 7); for a fragment 0 unless it is the last. */
   readonly records: number;
+  /** Of a `gap`: how many bytes of the stream it stands for (rule 31). */
+  readonly leftOut?: number;
+}
+
+/** By how much an entry advances its stream's offset, in bytes (rule 4). */
+export function advanceOf({ kind, bytes, leftOut = 0 }: EntryDraft): number {
+  if (kind === ENTRY_KIND.data) return bytes;
+  return kind === ENTRY_KIND.gap ? leftOut : 0;
 }
 
 /** An entry as it is read back. `bytes` is a view of a buffer that belongs to the reader. */
@@ -55,7 +63,7 @@ export interface Entry {
   readonly kind: EntryKind;
   readonly flags: number;
   readonly stream: StreamDefinition;
-  /** Position in the stream, in bytes, of the entry's first byte. */
+  /** Position of the entry's first byte in the stream as the sensor sent it, in bytes; of a `gap` that of the byte behind it. */
   readonly offset: number;
   readonly records: number;
   /** Wall clock, ms since 1970; never goes back within a topic. */

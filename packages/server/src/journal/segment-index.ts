@@ -37,7 +37,7 @@ export interface StreamIndex {
   readonly items: number[];
 }
 
-/** Items of each sensor. */
+/** Items of each sensor; 0 where it has entries without any. */
 export type Tally = ReadonlyMap<SensorId, number>;
 
 /** A stream that had not ended when a segment was sealed: the stream table (rule 13). */
@@ -97,6 +97,8 @@ export class SegmentIndex {
     if (header.kind === ENTRY_KIND.data) {
       stream.bytes += header.length;
       stream.endOffset = header.offset + header.length;
+    } else if (header.kind === ENTRY_KIND.gap) {
+      stream.endOffset = header.offset;
     } else if (header.kind === ENTRY_KIND.close) {
       stream.closed = true;
     }
@@ -107,11 +109,11 @@ export class SegmentIndex {
     }
   }
 
-  /** How many items there are of each sensor that has any. */
+  /** How many items there are of each sensor that has entries of data or of files. */
   tally(): Tally {
     const tally = new Map<SensorId, number>();
-    for (const { definition, records } of this.streams.values()) {
-      if (records > 0) tally.set(definition.sensor, (tally.get(definition.sensor) ?? 0) + records);
+    for (const { definition, records, positions } of this.streams.values()) {
+      if (positions.length > 0) tally.set(definition.sensor, (tally.get(definition.sensor) ?? 0) + records);
     }
     return tally;
   }

@@ -16,7 +16,7 @@ interface EntryList {
   readonly before: number[];
 }
 
-/** What a segment holds of a selection: at least one item. */
+/** What a segment holds of a selection: at least one entry of data or of a file. */
 interface Part {
   readonly segment: Segment;
   /** Items of the selection in all parts before this one. */
@@ -64,10 +64,10 @@ export class SensorSelection implements TopicSelection {
 
   /** Adds a sealed segment behind those that were added before. */
   addSealed(segment: Segment, tally: Tally): void {
-    let records = 0;
-    const [fewer, more] = tally.size < this.sensors.size ? [tally.keys(), this.sensors] : [this.sensors, undefined];
-    for (const sensor of fewer) if (more?.has(sensor) ?? true) records += tally.get(sensor) ?? 0;
-    if (records > 0) this.#parts.push({ segment, ordinal: this.endOrdinal, records, list: undefined });
+    const [fewer, more] = tally.size < this.sensors.size ? [tally.keys(), this.sensors] : [this.sensors, tally];
+    let records: number | undefined;
+    for (const sensor of fewer) if (more.has(sensor)) records = (records ?? 0) + (tally.get(sensor) ?? 0);
+    if (records !== undefined) this.#parts.push({ segment, ordinal: this.endOrdinal, records, list: undefined });
   }
 
   /** Adds the open segment, behind all others. */

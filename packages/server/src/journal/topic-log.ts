@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { appendBytes, type LaidOutBatch, layOut, type PendingAppend } from './batch.ts';
 import { MAX_DEFINE_BYTES, MAX_ENTRY_BYTES } from './entry-format.ts';
 import {
+  advanceOf,
   ENTRY_FLAG,
   ENTRY_KIND,
   type Entry,
@@ -42,7 +43,7 @@ export interface TopicOptions {
 
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 /** A buffer for batches is kept up to this length. */
-const MAX_SLAB_BYTES = 4 * 1024 * 1024;
+const MAX_SLAB_BYTES = 24 * 1024 * 1024;
 /** How much longer and older a segment gets while a stream is inside a fragmented record. */
 const FRAGMENT_PATIENCE = 2;
 const SYNC_INTERVAL_MS = 1000;
@@ -461,12 +462,17 @@ export class FileTopicLog implements TopicLog {
     }
     if (this.#selections.size > 0) this.#tellSelections(tail, laidOut, position);
     this.#nextSequence = laidOut.nextSequence;
+    // A `cut` does not know the preamble at its place: the next data of the stream are defined anew.
+    const withData = new Set(batch.filter(({ drafts }) => drafts[0] !== CUT).map(({ stream }) => stream.id));
+    for (const { definition } of laidOut.entries) {
+      if (definition !== undefined && !withData.has(definition.id)) tail.numbers.delete(definition.id);
+    }
     for (const { stream, offset, drafts } of batch) {
       let end = offset;
       let closed = false;
       let inFragments = false;
       for (const draft of drafts) {
-        if (draft.kind === ENTRY_KIND.data) end += draft.bytes;
+        end += advanceOf(draft);
         if (draft.kind === ENTRY_KIND.close) closed = true;
         inFragments = (draft.flags & (ENTRY_FLAG.first | ENTRY_FLAG.middle)) !== 0;
       }

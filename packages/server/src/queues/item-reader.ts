@@ -199,8 +199,14 @@ export class ItemReader {
     this.#blockAt = 0;
     this.#at = 0;
     this.#ahead = undefined;
-    if (this.#loadFrom < this.#source.endSequence) this.#loading ??= this.#loadAhead();
+    if (this.#loadFrom < this.#source.endSequence) this.#readAhead();
     return this.#block.length > 0;
+  }
+
+  /** Nobody waits for it: where it fails, the next load meets the same and says so. */
+  #readAhead(): void {
+    this.#loading ??= this.#loadAhead();
+    this.#loading.catch(() => {});
   }
 
   async #loadAhead(): Promise<void> {

@@ -239,3 +239,30 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
     { numRuns: 60 },
   );
 });
+
+test('a read that fails is an error of the pop that needs it, not of the process, and loses nothing that was taken', async (t) => {
+  const { topic } = await topicIn(t);
+  const stream = newStream();
+  for (let i = 0; i < 8; i++) await topic.append(stream, i * 200_000, [draft(`${'x'.repeat(199_999)}\n`, 1)]);
+  let broken = false;
+  const unreadable: TopicLog = new Proxy(topic, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      const reads = String(name).startsWith('read');
+      return (...args: unknown[]) =>
+        reads && broken ? Promise.reject(new Error('the disk')) : (Reflect.apply(value, target, args) as unknown);
+    },
+  });
+  const queue = await queueOn(unreadable);
+  assert.equal((await queue.pop(1)).length, 1);
+  broken = true;
+  const some = await queue.pop(8);
+  assert.ok(some.length < 7);
+  await assert.rejects(async () => queue.pop(8), /the disk/);
+  // An unhandled rejection would be reported by now.
+  await new Promise((resolve) => setImmediate(resolve));
+  broken = false;
+  assert.equal((await queue.pop(8)).length, 7 - some.length);
+  assert.equal(queue.length, 0);
+});

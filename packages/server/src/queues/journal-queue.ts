@@ -266,7 +266,13 @@ export class JournalQueue implements Queue {
   async #popSlowly(count: number, items: Buffer[]): Promise<Buffer[]> {
     this.#take(count - items.length, items);
     while (items.length < count && this.#reader.behind && !this.#closed) {
-      await this.#reader.load();
+      try {
+        await this.#reader.load();
+      } catch (error) {
+        // What was taken would be lost with the error; the next pop meets it again.
+        if (items.length > 0) break;
+        throw error;
+      }
       this.#take(count - items.length, items);
     }
     return items;

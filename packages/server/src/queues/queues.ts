@@ -188,7 +188,9 @@ class JournalQueues implements Queues {
   unknown(key: string, address: string): void {
     const id = `${address} ${key}`;
     const count = (this.#unknown.get(id)?.count ?? 0) + 1;
-    if (count === 1) this.#log.warn({ key, address }, 'a consumer asks for a queue that does not exist');
+    // The list is full of others: one more would be one of many, and lines are not to be had for the asking.
+    if (count === 1 && this.#unknown.size < MAX_UNKNOWN_CONSUMERS)
+      this.#log.warn({ key, address }, 'a consumer asks for a queue that does not exist');
     this.#unknown.delete(id);
     this.#unknown.set(id, { key, address, count, lastAt: Date.now() });
     if (this.#unknown.size <= MAX_UNKNOWN_CONSUMERS) return;

@@ -41,6 +41,9 @@ export interface Collection<T> {
   watch(listener: (change: Change<T>) => void): () => void;
 }
 
+/** The most that a payload limit can be set to, in bytes: a frame is held whole in memory. */
+export const MAX_PAYLOAD_LIMIT_BYTES: number = 64 * 1024 * 1024;
+
 export type SensorState = 'pending' | 'approved' | 'revoked';
 
 /** Key: the dashed uuid. */
@@ -54,7 +57,7 @@ export interface Sensor {
   readonly thirdParty: boolean;
   /** Registered itself in shared-secret mode, with the default key. */
   readonly unproven: boolean;
-  /** Payload limit in bytes, where it is not the server's. */
+  /** Payload limit in bytes, where it is not the server's; at most `MAX_PAYLOAD_LIMIT_BYTES`. */
   readonly maxPayloadBytes?: number;
   /** ms since 1970 */
   readonly createdAt: number;
