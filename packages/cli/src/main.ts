@@ -23,7 +23,7 @@ const MODULES: readonly CommandModule[] = [
     load: async () => (await import('./export-command.ts')).registerExportCommand,
   },
   {
-    names: ['sensor', 'type', 'queue', 'block', 'status', 'healthcheck'],
+    names: ['sensor', 'type', 'queue', 'block', 'archive', 'status', 'healthcheck'],
     load: async () => (await import('./management-commands.ts')).registerManagementCommands,
   },
 ];

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { registerArchiveCommands } from './management/archive-commands.ts';
 import { registerBlockCommands } from './management/block-commands.ts';
 import { registerQueueCommands } from './management/queue-commands.ts';
 import { registerSensorCommands } from './management/sensor-commands.ts';
@@ -11,5 +12,6 @@ export function registerManagementCommands(program: Command): void {
   registerTypeCommands(program);
   registerQueueCommands(program);
   registerBlockCommands(program);
+  registerArchiveCommands(program);
   registerStatusCommands(program);
 }

@@ -4,7 +4,18 @@ import type { Config } from './config/schema.ts';
 import type { UdpExportOptions } from './export/udp.ts';
 import type { RunningServer } from './server.ts';
 
-export type { BlockView, Credential, Items, ItemView, QueueView, SensorView, Status, TypeView } from './api/schemas.ts';
+export type {
+  ArchivedFilePage,
+  ArchivedFileView,
+  BlockView,
+  Credential,
+  Items,
+  ItemView,
+  QueueView,
+  SensorView,
+  Status,
+  TypeView,
+} from './api/schemas.ts';
 export { describeConfig, type SettingReport } from './config/describe.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './config/host-port.ts';
 export { allowedValues, type ConfigInputs, loadConfig } from './config/load.ts';

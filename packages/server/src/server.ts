@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { AttemptThrottle } from './api/attempt-throttle.ts';
 import { startApi } from './api/http-server.ts';
 import { openArchive } from './archive/archive.ts';
+import { ArchivedFiles } from './archive/listing.ts';
 import { formatHostPort, type HostPort } from './config/host-port.ts';
 import type { Config } from './config/schema.ts';
 import { formatFor } from './formats/registry.ts';
@@ -132,7 +133,19 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
   );
   sockets.push(ingest);
   const api = await listening({ title: 'the HTTP interface', flag: '--web' }, config.web, () =>
-    startApi({ listen: config.web, identity, registry, queues, journal, ingest, redis, server: facts, log }),
+    startApi({
+      listen: config.web,
+      identity,
+      registry,
+      queues,
+      journal,
+      archive,
+      archivedFiles: new ArchivedFiles(archive.root, journal),
+      ingest,
+      redis,
+      server: facts,
+      log,
+    }),
   );
   sockets.push(api);
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { connect, type TLSSocket } from 'node:tls';
 import { type D4Code, D4Error } from '@d4ts/protocol';
 import type { ServerAccess } from './server-access.ts';
@@ -64,9 +65,7 @@ export class ApiConnection {
     const socket = await this.#connect();
     try {
       const response = await this.#send(socket, method, path, body);
-      const chunks: Buffer[] = [];
-      for await (const chunk of response) chunks.push(chunk);
-      return { status: response.statusCode ?? 0, body: parsed(Buffer.concat(chunks).toString('utf8')) };
+      return { status: response.statusCode ?? 0, body: parsed(await text(response)) };
     } catch (error) {
       throw error instanceof D4Error ? error : this.#unreachable(error);
     } finally {
@@ -74,9 +73,37 @@ export class ApiConnection {
     }
   }
 
+  /**
+   * The bytes of an answer that is not JSON, as they come.
+   * @throws {D4Error} also in the middle, where the server breaks off
+   */
+  async *download(path: string): AsyncGenerator<Buffer> {
+    this.#needToken();
+    const socket = await this.#connect();
+    try {
+      const response = await this.#send(socket, 'GET', `/api/v1${path}`);
+      if (response.statusCode !== 200) {
+        const body = parsed(await text(response));
+        throw this.#refusal({ status: response.statusCode ?? 0, body });
+      }
+      // Whoever reads what comes out of this may take their time.
+      socket.setTimeout(0);
+      yield* response;
+    } catch (error) {
+      if (error instanceof D4Error) throw error;
+      throw new D4Error('D4_BROKEN_OFF', `${this.#access.url.host} has not sent all of it: ${reason(error)}`, error);
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  #needToken(): void {
+    if (this.#access.token !== undefined) return;
+    throw new D4Error('D4_USAGE', 'with --url, give a token with D4_TOKEN or --token');
+  }
+
   async #call<T>(method: string, path: string, body?: object): Promise<T> {
-    if (this.#access.token === undefined)
-      throw new D4Error('D4_USAGE', 'with --url, give a token with D4_TOKEN or --token');
+    this.#needToken();
     const answer = await this.ask(method, `/api/v1${path}`, body);
     if (answer.status >= 200 && answer.status < 300) return answer.body as T;
     throw this.#refusal(answer);
@@ -114,7 +141,7 @@ export class ApiConnection {
 
   async #send(socket: TLSSocket, method: string, path: string, body?: object): Promise<IncomingMessage> {
     const { url, token } = this.#access;
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    const json = body === undefined ? undefined : JSON.stringify(body);
     const request = httpRequest({
       createConnection: () => socket,
       method,
@@ -124,10 +151,10 @@ export class ApiConnection {
         accept: 'application/json',
         connection: 'close',
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+        ...(json !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }),
       },
     });
-    request.end(text);
+    request.end(json);
     const [response] = await once(request, 'response');
     return response;
   }
@@ -157,10 +184,10 @@ export class ApiConnection {
   }
 }
 
-function parsed(text: string): unknown {
-  if (text === '') return undefined;
+function parsed(json: string): unknown {
+  if (json === '') return undefined;
   try {
-    return JSON.parse(text);
+    return JSON.parse(json);
   } catch (error) {
     throw new D4Error('D4_NOT_A_D4_SERVER', 'the answer is not JSON: is it a D4 server?', error);
   }

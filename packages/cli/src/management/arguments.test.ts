@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvalidArgumentError } from 'commander';
-import { countArgument, sensorUuidArgument, timeArgument, uuidArgument } from './arguments.ts';
+import { countArgument, sensorUuidArgument, sizeArgument, timeArgument, uuidArgument } from './arguments.ts';
 
 const NOW = Date.UTC(2026, 9, 8, 12);
 
@@ -52,4 +52,20 @@ test('counts are whole numbers in their range', () => {
   assert.equal(read('10'), 10);
   for (const text of ['0', '11', '1.5', '-1', '1e1', '', 'x'])
     assert.throws(() => read(text), InvalidArgumentError, text);
+});
+
+test('sizes are bytes, in units of 1,000 or 1,024', () => {
+  const cases: [string, number | null][] = [
+    ['500', 500],
+    ['500B', 500],
+    ['64kB', 64_000],
+    ['10MB', 10_000_000],
+    ['10m', 10_000_000],
+    ['1.5GiB', 1_610_612_736],
+    ['2TB', 2_000_000_000_000],
+    ['none', null],
+  ];
+  for (const [text, size] of cases) assert.equal(sizeArgument(text), size, text);
+  for (const text of ['', '0', '0.1', '-1', 'MB', '5i', '1 MB', '1PB', '1e3', '99999TB', 'None'])
+    assert.throws(() => sizeArgument(text), InvalidArgumentError, text);
 });

@@ -58,6 +58,22 @@ export function sensorUuidArgument(text: string): SensorId {
   return uuid;
 }
 
+const SIZE = /^(\d{1,15}(?:\.\d{1,6})?)(?:([kMGT])i?)?B?$/i;
+const SIZE_UNITS = ['', 'K', 'M', 'G', 'T'];
+
+/** Reads a size in bytes: `500`, `64kB`, `10MB`, `1.5GiB` (units of 1,000, with an `i` of 1,024); null for `none`. */
+export function sizeArgument(text: string): number | null {
+  if (text === 'none') return null;
+  const [, number = '', unit = ''] = SIZE.exec(text) ?? [];
+  const base = /i/i.test(text) ? 1_024 : 1_000;
+  const bytes =
+    number === '' ? Number.NaN : Math.round(Number(number) * base ** SIZE_UNITS.indexOf(unit.toUpperCase()));
+  if (!(bytes >= 1 && bytes <= Number.MAX_SAFE_INTEGER)) {
+    throw new InvalidArgumentError('Expected a size such as 500, 64kB, 10MB or 1GiB, or none.');
+  }
+  return bytes;
+}
+
 /** Makes a reader of whole numbers in a range. */
 export function countArgument(minimum: number, maximum: number): (text: string) => number {
   return (text) => {

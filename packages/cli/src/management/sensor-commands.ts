@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { SensorView } from '@d4ts/server';
 import type { Command } from 'commander';
-import { sensorUuidArgument, uuidArgument } from './arguments.ts';
+import { sensorUuidArgument, sizeArgument, uuidArgument } from './arguments.ts';
 import { managementCommand } from './management-command.ts';
 import { sensorTable, sensorText } from './sensor-text.ts';
 
@@ -14,6 +14,14 @@ interface AddOptions {
   readonly keyFile?: string;
   readonly description?: string;
   readonly approve?: boolean;
+}
+
+interface EditOptions {
+  readonly description?: string;
+  readonly mail?: string;
+  readonly rate?: number | null;
+  readonly quota?: number | null;
+  readonly maxPayload?: number | null;
 }
 
 /** Adds `d4 sensor …`. */
@@ -57,6 +65,32 @@ export function registerSensorCommands(program: Command): void {
     async ({ api, show }, _options, uuid) => {
       const shown = await api.get<SensorView>(`/sensors/${uuid}`);
       await show(shown, () => sensorText(shown));
+    },
+  );
+
+  managementCommand<[SensorId], EditOptions>(
+    sensor
+      .command('edit')
+      .description('change what is known of a sensor, and what it may send')
+      .argument('<UUID>', "the sensor's UUID", uuidArgument)
+      .option('--description <TEXT>', 'what it is, for people')
+      .option('--mail <TEXT>', 'the address of who looks after it')
+      .option('--rate <SIZE>', 'read so much of it each second, such as 10MB; none for no limit', sizeArgument)
+      .option('--quota <SIZE>', 'read so much of it each day (UTC), such as 5GB; none for no limit', sizeArgument)
+      .option('--max-payload <SIZE>', "the largest payload of a frame; none for the server's limit", sizeArgument),
+    async ({ api, show }, { description, mail, rate, quota, maxPayload }, uuid) => {
+      const change = {
+        description,
+        mail,
+        maxBytesPerSecond: rate,
+        maxBytesPerDay: quota,
+        maxPayloadBytes: maxPayload,
+      };
+      if (Object.values(change).every((value) => value === undefined)) {
+        throw new D4Error('D4_USAGE', 'say what to change: --description, --mail, --rate, --quota or --max-payload');
+      }
+      const changed = await api.patch<SensorView>(`/sensors/${uuid}`, change);
+      await show(changed, () => `sensor ${uuid} is changed\n`);
     },
   );
 

@@ -34,6 +34,9 @@ export function sensorText(sensor: SensorView): string {
     ['description', terminalText(sensor.description) || '-'],
     ['mail', terminalText(sensor.mail) || '-'],
     ['third party', sensor.thirdParty ? 'yes' : 'no'],
+    ['rate', sensor.maxBytesPerSecond === null ? 'unlimited' : `${sizeText(sensor.maxBytesPerSecond)}/s`],
+    ['daily quota', sensor.maxBytesPerDay === null ? 'unlimited' : sizeText(sensor.maxBytesPerDay)],
+    ['today', sizeText(sensor.bytesToday)],
     ['payload limit', sensor.maxPayloadBytes === null ? "the server's" : `${sensor.maxPayloadBytes} bytes`],
     ['registered', timeText(sensor.createdAt)],
     ['first seen', timeText(sensor.firstSeen)],
@@ -48,12 +51,14 @@ export function sensorText(sensor: SensorView): string {
 function topics({ topics }: SensorView): string {
   if (topics.length === 0) return '';
   return table(
-    ['TYPE', 'FRAMES', 'BYTES', 'RECORDS', 'SESSIONS', 'FIRST SEEN', 'LAST SEEN'],
+    ['TYPE', 'FRAMES', 'BYTES', 'RECORDS', 'LEFT OUT', 'CUT', 'SESSIONS', 'FIRST SEEN', 'LAST SEEN'],
     topics.map((topic) => [
       terminalText(topic.topic),
       `${topic.frames}`,
       sizeText(topic.bytes),
       `${topic.records}`,
+      sizeText(topic.skippedBytes),
+      `${topic.cutRecords}`,
       `${topic.sessions}`,
       timeText(topic.firstSeen),
       timeText(topic.lastSeen),

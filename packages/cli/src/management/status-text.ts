@@ -16,13 +16,14 @@ export function statusText(status: Status): string {
     status.queues.length === 0 ? '' : queueTable(status.queues),
     unknownConsumers(status),
     topics(status),
+    archivedTopics(status),
   ]
     .filter((part) => part !== '')
     .join('\n');
 }
 
 function overview(status: Status): string {
-  const { addresses, connections, sensors, backPressure, memory } = status;
+  const { addresses, archive, connections, sensors, backPressure, memory } = status;
   const states = Object.entries(sensors.byState).filter(([, count]) => count > 0);
   return factList([
     ['version', terminalText(status.version)],
@@ -33,6 +34,7 @@ function overview(status: Status): string {
     ['web at', terminalText(addresses === null ? '-' : `https://${addresses.web}/`)],
     ['analyzers at', terminalText(addresses?.redis ?? '-')],
     ['certificate', `SHA-256 ${terminalText(status.certificateSha256)}`],
+    ['archive', `${terminalText(archive.root)}${archive.paused ? ', paused: no files are made' : ''}`],
     ['connections', `${connections.sensors} of sensors, ${connections.analyzers} of analyzers`],
     [
       'sensors',
@@ -110,4 +112,23 @@ function topics(status: Status): string {
       each.gaps === 0 ? 'no' : `${each.gaps} places, ${sizeText(each.gapBytes)} set aside`,
     ]),
   );
+}
+
+function archivedTopics({ archive }: Status): string {
+  if (archive.topics.length === 0) return '';
+  return table(
+    ['ARCHIVED TYPE', 'BEHIND', 'FILES SINCE THE START', 'MADE NO FILE', 'FAILS WITH'],
+    archive.topics.map(({ topic, lagMs, filesFinished, rejected, error }) => [
+      terminalText(topic),
+      lagMs === 0 ? 'no' : durationText(lagMs / 1000),
+      `${filesFinished}`,
+      rejectedText(rejected),
+      error === null ? '-' : terminalText(error),
+    ]),
+  );
+}
+
+function rejectedText(rejected: Status['archive']['topics'][number]['rejected']): string {
+  const reasons = Object.entries(rejected);
+  return reasons.length === 0 ? '-' : reasons.map(([reason, count]) => `${count} ${terminalText(reason)}`).join(', ');
 }

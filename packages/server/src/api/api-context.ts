@@ -1,3 +1,5 @@
+import type { Archive } from '../archive/archive.ts';
+import type { ArchivedFiles } from '../archive/listing.ts';
 import type { Ingest } from '../ingest/port.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Queues } from '../queues/port.ts';
@@ -16,6 +18,8 @@ export interface ApiContext {
   readonly registry: Registry;
   readonly queues: Queues;
   readonly journal: Journal;
+  readonly archive: Pick<Archive, 'status'>;
+  readonly archivedFiles: ArchivedFiles;
   readonly ingest: Ingest;
   /** Connections of analyzers on the Redis-protocol socket. */
   readonly redis: { readonly clients: number };

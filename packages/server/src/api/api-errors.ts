@@ -19,6 +19,7 @@ export const API_ERRORS = {
   D4_REQUEST_TIMEOUT: { status: 408, meaning: 'the request was not completed in time' },
   D4_CONFLICT: { status: 409, meaning: 'it exists already, or was changed by somebody else in the meantime' },
   D4_QUEUE_FULL: { status: 409, meaning: 'the queue cannot keep any more of that: pop some items first' },
+  D4_FILE_GONE: { status: 410, meaning: 'the file was finished, but has been removed or changed since' },
   D4_BODY_TOO_LARGE: { status: 413, meaning: 'the body is larger than 1 MiB' },
   D4_ADDRESS_TOO_LONG: { status: 414, meaning: 'a part of the address is too long' },
   D4_UNSUPPORTED_MEDIA: { status: 415, meaning: 'the body is not application/json' },

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SensorId } from '@d4ts/protocol';
 import { pino } from 'pino';
+import type { ArchiveStatus } from '../archive/archive.ts';
+import { ArchivedFiles } from '../archive/listing.ts';
 import { issueServerCertificate, makeCertificateAuthority } from '../home/certificates.ts';
 import type { Ingest, SessionInfo } from '../ingest/port.ts';
 import type { Journal } from '../journal/port.ts';
@@ -88,7 +90,10 @@ export interface CallOptions {
  * Starts the interface over a real registry in a temporary folder.
  * @param port any free one if not given
  */
-export async function startApiFixture(port = 0, options: Pick<ApiOptions, 'stallTimeoutMs'> = {}): Promise<ApiFixture> {
+export async function startApiFixture(
+  port = 0,
+  options: Partial<Pick<ApiOptions, 'stallTimeoutMs' | 'archivedFiles'>> = {},
+): Promise<ApiFixture> {
   const folder = mkdtempSync(join(tmpdir(), 'd4-api-'));
   const logged: { level: number; msg: string }[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
@@ -108,6 +113,8 @@ export async function startApiFixture(port = 0, options: Pick<ApiOptions, 'stall
     registry,
     queues,
     journal: NO_JOURNAL,
+    archive: { status: () => ARCHIVE_STATUS },
+    archivedFiles: new ArchivedFiles(folder, NO_JOURNAL),
     ingest,
     redis: { clients: 2 },
     server: {
@@ -158,6 +165,12 @@ export async function startApiFixture(port = 0, options: Pick<ApiOptions, 'stall
 
 /** As the composition root gives them: with more than the addresses. */
 const ADDRESSES = { listen: '127.0.0.1:1', web: '127.0.0.1:2', redis: '127.0.0.1:3', token: LOCAL_TOKEN };
+
+const ARCHIVE_STATUS: ArchiveStatus = {
+  root: '/archive',
+  paused: false,
+  topics: [{ topic: '3', lag: 4, filesFinished: 5, rejected: { 'not base64': 6 }, error: undefined }],
+};
 
 const NO_JOURNAL: Journal = {
   open: () => Promise.reject(new Error('not here')),

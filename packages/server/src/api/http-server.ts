@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { ApiContext } from './api-context.ts';
 import { API_ERRORS, type ApiErrorCode, failureOf } from './api-errors.ts';
+import { archiveRoutes } from './archive-routes.ts';
 import { Authentication, TooManyAttempts } from './authentication.ts';
 import { blockRoutes } from './block-routes.ts';
 import { dropInRoutes, REFERENCE_REASONS } from './drop-in-routes.ts';
@@ -162,6 +163,7 @@ async function addRoutes(app: ApiApp, context: ApiContext, isClosing: () => bool
       typeRoutes(api, context);
       queueRoutes(api, context);
       blockRoutes(api, context);
+      archiveRoutes(api, context);
       openApiRoute(api);
     },
     { prefix: '/api/v1' },

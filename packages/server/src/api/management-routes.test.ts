@@ -109,6 +109,10 @@ test('a change may insist on a revision', async () => {
   assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 409, change), 'D4_CONFLICT');
   const limited = await ask<SensorView>('PATCH', `/sensors/${uuid}`, 200, { maxPayloadBytes: 9 });
   assert.deepEqual([limited.maxPayloadBytes, limited.description], [9, 'new']);
+  const bounded = await ask<SensorView>('PATCH', `/sensors/${uuid}`, 200, { maxBytesPerSecond: 7, maxBytesPerDay: 8 });
+  assert.deepEqual([bounded.maxPayloadBytes, bounded.maxBytesPerSecond, bounded.maxBytesPerDay], [9, 7, 8]);
+  const paced = await ask<SensorView>('PATCH', `/sensors/${uuid}`, 200, { maxBytesPerDay: null });
+  assert.deepEqual([paced.maxPayloadBytes, paced.maxBytesPerSecond, paced.maxBytesPerDay], [9, 7, null]);
   for (const maxPayloadBytes of [0, 64 * 1024 * 1024 + 1]) {
     assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 400, { maxPayloadBytes }), 'D4_BAD_REQUEST');
   }
@@ -123,7 +127,17 @@ test('a sensor shows what it did: verified refusals as its own, the others as cl
   seen.firstSeen = NOW - 2_000;
   seen.lastSeen = NOW - 1_000;
   seen.lastAddress = '192.0.2.7';
-  seen.topics['3'] = { frames: 2, bytes: 30, records: 4, sessions: 1, firstSeen: NOW - 2_000, lastSeen: NOW - 1_000 };
+  seen.topics['3'] = {
+    frames: 2,
+    bytes: 30,
+    records: 4,
+    sessions: 1,
+    skippedBytes: 5,
+    cutRecords: 6,
+    firstSeen: NOW - 2_000,
+    lastSeen: NOW - 1_000,
+  };
+  seen.today = { day: Math.floor(NOW / 86_400_000), bytes: 154 };
   activity.touch(uuid);
   const refusal = { address: '192.0.2.7', sensor: uuid, at: NOW };
   activity.refused({ ...refusal, code: 'type-not-accepted', verified: true });
@@ -132,6 +146,7 @@ test('a sensor shows what it did: verified refusals as its own, the others as cl
   const shown = await ask<SensorView>('GET', `/sensors/${uuid}`, 200);
   assert.equal(shown.state, 'refused');
   assert.equal(shown.refusedFor, 'type-not-accepted');
+  assert.equal(shown.bytesToday, 154);
   assert.deepEqual(shown.topics, [{ topic: '3', ...seen.topics['3'] }]);
   assert.deepEqual(shown.refusals, [{ code: 'type-not-accepted', count: 1, lastAt: NOW, lastAddress: '192.0.2.7' }]);
   assert.deepEqual(shown.claimedRefusals, [

@@ -30,6 +30,7 @@ export async function collectForOpenApi(app: ApiApp, version: string): Promise<v
         { name: 'types', description: 'What is accepted' },
         { name: 'queues', description: 'What waits for analyzers' },
         { name: 'blocks', description: 'What is not let in' },
+        { name: 'archive', description: 'What was received, in files' },
         { name: 'reference', description: 'Calls that answer exactly as the reference server does' },
       ],
       components: {

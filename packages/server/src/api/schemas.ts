@@ -1,5 +1,7 @@
 import { REFUSALS } from '@d4ts/protocol';
 import Type, { type Static, type TSchema } from 'typebox';
+import { FILE_KINDS } from '../archive/announcement.ts';
+import { FILE_STATES } from '../archive/file-content.ts';
 import { MAX_PAYLOAD_LIMIT_BYTES } from '../registry/port.ts';
 import { API_ERRORS } from './api-errors.ts';
 import { SENSOR_STATES } from './sensor-state.ts';
@@ -58,12 +60,16 @@ export const UuidParam = Type.Object({
 
 /* Sensors */
 
+const byteLimit = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+
 const SensorTopic = closed('SensorTopic', {
   topic: Type.String(),
   frames: count('Verified frames'),
   bytes: count('Payload'),
   records: count('Items'),
   sessions: count('Sessions ever'),
+  skippedBytes: count('Bytes left out, since the format could not keep them'),
+  cutRecords: count("Records cut at the format's limit"),
   firstSeen: time('First verified frame'),
   lastSeen: time('Last verified frame'),
 });
@@ -100,10 +106,7 @@ const SessionView = closed('Session', {
 export const SensorView = closed('Sensor', {
   uuid: Type.String(),
   revision: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
-  state: words(
-    SENSOR_STATES,
-    'What holds first, of: blocked, revoked, pending, cloned, receiving, quiet, refused, disconnected',
-  ),
+  state: words(SENSOR_STATES, `What holds first, of: ${SENSOR_STATES.join(', ')}`),
   refusedFor: Type.Union([refusalCode, Type.Null()], {
     description: 'In state `refused`: the reason of the last verified refusal',
   }),
@@ -115,6 +118,11 @@ export const SensorView = closed('Sensor', {
   maxPayloadBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
     description: "Payload limit, where it is not the server's",
   }),
+  maxBytesPerSecond: Type.Union([byteLimit, Type.Null()], { description: 'What it is read at the most; null for all' }),
+  maxBytesPerDay: Type.Union([byteLimit, Type.Null()], {
+    description: 'What it is read at the most on a day (UTC); null for all',
+  }),
+  bytesToday: count('Read today (UTC) over all its connections, frame headers included'),
   createdAt: time('Registered'),
   firstSeen: optionalTime('First verified frame'),
   lastSeen: optionalTime('Last verified frame'),
@@ -149,6 +157,8 @@ export const SensorDraft = closed('SensorDraft', {
   mail: Type.Optional(mail),
   thirdParty: Type.Optional(Type.Boolean()),
   maxPayloadBytes: Type.Optional(maxPayloadBytes),
+  maxBytesPerSecond: Type.Optional(byteLimit),
+  maxBytesPerDay: Type.Optional(byteLimit),
   approve: Type.Optional(Type.Boolean({ description: 'Approve at once; else the sensor is pending' })),
 });
 
@@ -158,6 +168,8 @@ export const SensorChange = closed('SensorChange', {
   mail: Type.Optional(mail),
   thirdParty: Type.Optional(Type.Boolean()),
   maxPayloadBytes: Type.Optional(Type.Union([maxPayloadBytes, Type.Null()])),
+  maxBytesPerSecond: Type.Optional(Type.Union([byteLimit, Type.Null()])),
+  maxBytesPerDay: Type.Optional(Type.Union([byteLimit, Type.Null()])),
 });
 export type SensorChange = Static<typeof SensorChange>;
 
@@ -276,6 +288,63 @@ export const BlockParam = Type.Object({
   target: Type.String({ description: 'With `/` written as `%2F`', examples: ['192.0.2.0%2F24'] }),
 });
 
+/* The archive */
+
+export const ArchivedFileView = closed('ArchivedFile', {
+  id: Type.String({ description: 'Stays the same', examples: ['3:17'] }),
+  topic: Type.String(),
+  sensor: Type.String(),
+  stream: Type.String({ description: 'The session that sent it' }),
+  kind: words(
+    FILE_KINDS,
+    'A part of a stream, what was left of a record at its end, one record, or records that make no files',
+  ),
+  item: Type.Boolean({ description: 'Whether queues of the topic got its path' }),
+  path: Type.String({ description: "On the server's machine" }),
+  bytes: count('On disk'),
+  sha256: Type.String({ description: 'Of what is on disk, lower-case hexadecimal' }),
+  state: words(FILE_STATES, "Whether it is still what was finished; `outside` where the archive's root was changed"),
+  fromByte: count('Of the stream: the first byte in it'),
+  toByte: count('Of the stream: the byte after the last one in it'),
+  firstTime: time('Its first bytes came'),
+  lastTime: time('Its last bytes came'),
+  announcedAt: time('Finished'),
+});
+export type ArchivedFileView = Static<typeof ArchivedFileView>;
+
+export const ArchivedFilePage = closed('ArchivedFilePage', {
+  items: Type.Array(ArchivedFileView),
+  next: Type.Union([Type.String(), Type.Null()], {
+    description: '`after` of the next page; null on the last. A page may be empty and yet not the last',
+  }),
+});
+export type ArchivedFilePage = Static<typeof ArchivedFilePage>;
+
+export const ArchivedFileQuery = Type.Object(
+  {
+    sensor: Type.Optional(Type.String({ maxLength: 100, description: 'A uuid, with or without dashes' })),
+    type: Type.Optional(Type.String({ maxLength: 64, description: "A type's number, or a meta type's name" })),
+    from: Type.Optional(time('Files with bytes that came at or after this time')),
+    to: Type.Optional(time('Files with bytes that came before this time')),
+    path: Type.Optional(
+      Type.String({ maxLength: 4_096, description: "The file of this path, absolute or below the archive's root" }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1_000, description: 'At most so many; 100 if not given' }),
+    ),
+    after: ListQuery.after,
+  },
+  { additionalProperties: false },
+);
+export type ArchivedFileQuery = Static<typeof ArchivedFileQuery>;
+
+export const FileParam = Type.Object({ id: Type.String({ examples: ['3:17'] }) });
+
+export const ContentQuery = Type.Object(
+  { stored: Type.Optional(Type.Boolean({ description: 'As it is on disk: compressed, if it is' })) },
+  { additionalProperties: false },
+);
+
 /* The server */
 
 export const Health = closed('Health', { status: words(['ready', 'not ready'] as const, 'Whether it serves') });
@@ -333,6 +402,22 @@ export const Status = closed('Status', {
   queues: Type.Array(QueueView),
   unknownQueueConsumers: Type.Array(UnknownConsumerView),
   topics: Type.Array(TopicView),
+  archive: Type.Object(
+    {
+      root: Type.String(),
+      paused: Type.Boolean(),
+      topics: Type.Array(
+        closed('ArchivedTopic', {
+          topic: Type.String(),
+          lagMs: count('ms behind; 0 where nothing waits'),
+          filesFinished: count('Files finished since the start'),
+          rejected: counts('Records that made no files since the start, by reason'),
+          error: Type.Union([Type.String(), Type.Null()], { description: 'Why it does not go on, where it does not' }),
+        }),
+      ),
+    },
+    { additionalProperties: false },
+  ),
   backPressure: Type.Object({ paused: count('Sessions held back now'), pauses: count('How often') }),
   memory: Type.Object({
     rssBytes: count('Resident'),

@@ -214,11 +214,26 @@ export function sensorRoutes(app: ApiApp, context: ApiContext): void {
   }
 }
 
-function changedSensor(sensor: Sensor, { maxPayloadBytes, ...change }: Omit<SensorChange, 'revision'>): Sensor {
-  const changed = { ...sensor, ...change };
-  if (maxPayloadBytes === undefined) return changed;
-  const { maxPayloadBytes: _, ...unlimited } = changed;
-  return maxPayloadBytes === null ? unlimited : { ...unlimited, maxPayloadBytes };
+/** Null takes a limit away. */
+function changedSensor(sensor: Sensor, change: Omit<SensorChange, 'revision'>): Sensor {
+  const { maxPayloadBytes, maxBytesPerSecond, maxBytesPerDay, ...texts } = change;
+  const { maxPayloadBytes: payload, maxBytesPerSecond: rate, maxBytesPerDay: quota, ...rest } = sensor;
+  return {
+    ...rest,
+    ...texts,
+    ...limit('maxPayloadBytes', maxPayloadBytes, payload),
+    ...limit('maxBytesPerSecond', maxBytesPerSecond, rate),
+    ...limit('maxBytesPerDay', maxBytesPerDay, quota),
+  };
+}
+
+function limit<N extends string>(
+  name: N,
+  wanted: number | null | undefined,
+  before: number | undefined,
+): Partial<Record<N, number>> {
+  const value = wanted === undefined ? before : wanted;
+  return value === null || value === undefined ? {} : ({ [name]: value } as Record<N, number>);
 }
 
 function existing(sensor: Versioned<Sensor> | undefined, uuid: SensorId): Versioned<Sensor> {

@@ -4,16 +4,18 @@ import type { SensorActivity } from '../registry/port.ts';
 import { countByState, RECEIVING_MS, type SensorFacts, sensorState } from './sensor-state.ts';
 
 const NOW = 1_000_000;
+const DAY_MS = 86_400_000;
 const silent: SensorFacts = {
   registration: 'approved',
   blocked: false,
   suspectedClone: false,
   lastFrameAt: undefined,
   activity: undefined,
+  maxBytesPerDay: undefined,
 };
 
 function activity(lastSeen: number, refusals: SensorActivity['refusals']): SensorActivity {
-  return { firstSeen: 1, lastSeen, lastAddress: '192.0.2.1', topics: {}, refusals };
+  return { firstSeen: 1, lastSeen, lastAddress: '192.0.2.1', today: { day: 0, bytes: 5 }, topics: {}, refusals };
 }
 
 test('each state, and its precedence over those that come later', () => {
@@ -23,15 +25,19 @@ test('each state, and its precedence over those that come later', () => {
     suspectedClone: true,
     lastFrameAt: NOW,
     activity: activity(0, { 'hmac-wrong': { count: 1, lastAt: NOW, lastAddress: '192.0.2.1' } }),
+    maxBytesPerDay: 5,
   };
   assert.equal(sensorState(everything, NOW).state, 'blocked');
   assert.equal(sensorState({ ...everything, blocked: false }, NOW).state, 'revoked');
   assert.equal(sensorState({ ...everything, blocked: false, registration: 'pending' }, NOW).state, 'pending');
   const approved: SensorFacts = { ...everything, blocked: false, registration: 'approved' };
   assert.equal(sensorState(approved, NOW).state, 'cloned');
-  assert.equal(sensorState({ ...approved, suspectedClone: false }, NOW).state, 'receiving');
-  assert.equal(sensorState({ ...approved, suspectedClone: false }, NOW + RECEIVING_MS + 1).state, 'quiet');
-  assert.deepEqual(sensorState({ ...approved, suspectedClone: false, lastFrameAt: undefined }, NOW), {
+  const single: SensorFacts = { ...approved, suspectedClone: false };
+  assert.equal(sensorState(single, NOW).state, 'over-quota');
+  assert.equal(sensorState({ ...single, maxBytesPerDay: 6 }, NOW).state, 'receiving');
+  assert.equal(sensorState(single, NOW + DAY_MS).state, 'quiet', 'the day is over');
+  assert.equal(sensorState({ ...single, maxBytesPerDay: undefined }, NOW + RECEIVING_MS + 1).state, 'quiet');
+  assert.deepEqual(sensorState({ ...single, lastFrameAt: undefined }, NOW), {
     state: 'refused',
     refusedFor: 'hmac-wrong',
   });

@@ -1,4 +1,5 @@
 import type { RefusalCode } from '@d4ts/protocol';
+import { bytesOfDay } from '../registry/activity.ts';
 import type { Sensor, SensorActivity } from '../registry/port.ts';
 
 /**
@@ -12,6 +13,8 @@ export const SENSOR_STATES = [
   'pending',
   /** Two sessions of one type are both active (docs/journal.md, rule 33). */
   'cloned',
+  /** Connected, but not read until the day (UTC) is over or it may send more: it has sent all that it may. */
+  'over-quota',
   /** Connected, and a frame came within the last minute. */
   'receiving',
   /** Connected, but silent for longer. */
@@ -33,6 +36,8 @@ export interface SensorFacts {
   /** Time of the newest frame of its live sessions, ms since 1970; undefined without a session. */
   readonly lastFrameAt: number | undefined;
   readonly activity: SensorActivity | undefined;
+  /** What it may send on a day, in bytes; undefined where that is not limited. */
+  readonly maxBytesPerDay: number | undefined;
 }
 
 /** The state, and in `refused` the reason. */
@@ -41,6 +46,8 @@ export function sensorState(facts: SensorFacts, now: number): { state: SensorSta
   if (facts.registration !== 'approved') return { state: facts.registration };
   if (facts.suspectedClone) return { state: 'cloned' };
   if (facts.lastFrameAt !== undefined) {
+    const { activity, maxBytesPerDay = Number.POSITIVE_INFINITY } = facts;
+    if (activity !== undefined && bytesOfDay(activity, now) >= maxBytesPerDay) return { state: 'over-quota' };
     return { state: now - facts.lastFrameAt <= RECEIVING_MS ? 'receiving' : 'quiet' };
   }
   const refusal = latestRefusal(facts.activity);

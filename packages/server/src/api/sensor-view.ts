@@ -1,5 +1,6 @@
 import type { RefusalCode, SensorId } from '@d4ts/protocol';
 import type { SessionInfo } from '../ingest/port.ts';
+import { bytesOfDay } from '../registry/activity.ts';
 import type { ClaimedRefusal, RefusalCount, Sensor, Versioned } from '../registry/port.ts';
 import type { ApiContext } from './api-context.ts';
 import type { ClaimedRefusalView, SensorView } from './schemas.ts';
@@ -35,6 +36,7 @@ export class SensorViews {
         suspectedClone: this.#clones.has(sensor.uuid),
         lastFrameAt: sessions && Math.max(...sessions.map((session) => session.lastFrameAt)),
         activity: registry.activity.find(sensor.uuid),
+        maxBytesPerDay: sensor.maxBytesPerDay,
       },
       this.#now,
     );
@@ -55,6 +57,9 @@ export class SensorViews {
       thirdParty: sensor.thirdParty,
       unproven: sensor.unproven,
       maxPayloadBytes: sensor.maxPayloadBytes ?? null,
+      maxBytesPerSecond: sensor.maxBytesPerSecond ?? null,
+      maxBytesPerDay: sensor.maxBytesPerDay ?? null,
+      bytesToday: activity === undefined ? 0 : bytesOfDay(activity, this.#now),
       createdAt: sensor.createdAt,
       firstSeen: activity?.firstSeen || null,
       lastSeen: activity?.lastSeen || null,

@@ -1,3 +1,4 @@
+import type { ArchiveStatus } from '../archive/archive.ts';
 import type { ApiContext } from './api-context.ts';
 import { queueView } from './queue-routes.ts';
 import type { ApiApp } from './route-types.ts';
@@ -35,8 +36,20 @@ function addressesOf(server: ApiContext['server']): Status['addresses'] {
   return { listen, web, redis };
 }
 
+function archiveView({ topics, ...rest }: ArchiveStatus): Status['archive'] {
+  return {
+    ...rest,
+    topics: topics.map(({ lag, rejected, error, ...topic }) => ({
+      ...topic,
+      lagMs: lag,
+      rejected: { ...rejected },
+      error: error ?? null,
+    })),
+  };
+}
+
 function status(context: ApiContext): Status {
-  const { registry, queues, journal, ingest, redis, server, now } = context;
+  const { registry, queues, journal, archive, ingest, redis, server, now } = context;
   const views = new SensorViews(context);
   const states = [...registry.sensors.entries()].map(([, { value }]) => views.state(value).state);
   const memory = process.memoryUsage();
@@ -61,6 +74,7 @@ function status(context: ApiContext): Status {
     queues: queues.list().map(queueView),
     unknownQueueConsumers: queues.unknownConsumers(),
     topics: journal.topics().flatMap((topic) => journal.get(topic)?.stats() ?? []),
+    archive: archiveView(archive.status()),
     backPressure: ingest.backPressure(),
     memory: {
       rssBytes: memory.rss,

@@ -6,6 +6,9 @@ export function filesTopic(topic: string): string {
   return `files/${topic}`;
 }
 
+/** What is in a finished file: a stream's bytes, what is left of a record at its end, a record, or records that make no files. */
+export const FILE_KINDS = ['stream', 'rest', 'record', 'rejected'] as const;
+
 /** A finished file, as its `file` entry says (rule 29): that entry commits it. */
 export interface Announcement {
   /** The stream, its bytes `[from, to)`, and the ms since 1970 of the first and last entry of them. */
@@ -20,8 +23,7 @@ export interface Announcement {
   /** Length and SHA-256 (hexadecimal) of what is on disk. */
   readonly bytes: number;
   readonly sha256: string;
-  /** A stream's bytes, what is left of a record at its end, a record, or records that make no files. */
-  readonly kind: 'stream' | 'rest' | 'record' | 'rejected';
+  readonly kind: (typeof FILE_KINDS)[number];
   /** Whether its path is an item for queues. */
   readonly announce: boolean;
 }

@@ -9,7 +9,8 @@ import type { Announcement } from './announcement.ts';
  * What became of an announced file: `there`; `removed` by somebody, which is no error (docs/journal.md, rule 30);
  * `changed`: something else is in its place; `outside`: the archive's root is another one now.
  */
-export type FileState = 'there' | 'removed' | 'changed' | 'outside';
+export const FILE_STATES = ['there', 'removed', 'changed', 'outside'] as const;
+export type FileState = (typeof FILE_STATES)[number];
 
 /** What an announcement says about its file on disk. */
 export type AnnouncedFile = Pick<Announcement, 'path' | 'bytes'>;

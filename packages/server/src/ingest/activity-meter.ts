@@ -7,7 +7,18 @@ export interface SessionCounts {
   readonly streamFrames: number;
   readonly streamBytes: number;
   readonly records: number;
+  readonly skippedBytes: number;
+  readonly cutRecords: number;
 }
+
+const NOTHING: SessionCounts = {
+  frames: 0,
+  streamFrames: 0,
+  streamBytes: 0,
+  records: 0,
+  skippedBytes: 0,
+  cutRecords: 0,
+};
 
 /** Carries one session's counts over into its sensor's activity. */
 export class ActivityMeter {
@@ -15,10 +26,7 @@ export class ActivityMeter {
   readonly #sensor: SensorId;
   readonly #struct: SensorActivity;
   #topic: TopicActivity | undefined;
-  #frames = 0;
-  #streamFrames = 0;
-  #streamBytes = 0;
-  #records = 0;
+  #counted = NOTHING;
 
   /** @param now wall clock, ms */
   constructor(activity: Activity, sensor: SensorId, address: string, now: number) {
@@ -35,7 +43,16 @@ export class ActivityMeter {
   begin(topic: string, now: number): void {
     const { topics } = this.#struct;
     if (!Object.hasOwn(topics, topic)) {
-      topics[topic] = { frames: 0, bytes: 0, records: 0, sessions: 0, firstSeen: now, lastSeen: now };
+      topics[topic] = {
+        frames: 0,
+        bytes: 0,
+        records: 0,
+        sessions: 0,
+        skippedBytes: 0,
+        cutRecords: 0,
+        firstSeen: now,
+        lastSeen: now,
+      };
     }
     this.#topic = topics[topic];
     if (this.#topic !== undefined) this.#topic.sessions += 1;
@@ -44,19 +61,20 @@ export class ActivityMeter {
 
   /** Adds what is new. */
   update(counts: SessionCounts, now: number): void {
-    if (counts.frames === this.#frames && counts.records === this.#records) return;
-    if (counts.frames !== this.#frames) this.#struct.lastSeen = now;
+    const before = this.#counted;
+    const { frames, streamFrames, records, skippedBytes } = counts;
+    if (frames === before.frames && records === before.records && skippedBytes === before.skippedBytes) return;
+    if (frames !== before.frames) this.#struct.lastSeen = now;
     const topic = this.#topic;
     if (topic !== undefined) {
-      if (counts.streamFrames !== this.#streamFrames) topic.lastSeen = now;
-      topic.frames += counts.streamFrames - this.#streamFrames;
-      topic.bytes += counts.streamBytes - this.#streamBytes;
-      topic.records += counts.records - this.#records;
+      if (streamFrames !== before.streamFrames) topic.lastSeen = now;
+      topic.frames += streamFrames - before.streamFrames;
+      topic.bytes += counts.streamBytes - before.streamBytes;
+      topic.records += records - before.records;
+      topic.skippedBytes += skippedBytes - before.skippedBytes;
+      topic.cutRecords += counts.cutRecords - before.cutRecords;
     }
-    this.#frames = counts.frames;
-    this.#streamFrames = counts.streamFrames;
-    this.#streamBytes = counts.streamBytes;
-    this.#records = counts.records;
+    this.#counted = counts;
     this.#activity.touch(this.#sensor);
   }
 }

@@ -4,6 +4,7 @@ import { ActivityMeter } from './activity-meter.ts';
 import type { Refusal } from './admission.ts';
 import type { ConnectionHub } from './hub.ts';
 import type { SessionInfo } from './port.ts';
+import type { SensorShare } from './sensor-share.ts';
 import { type PayloadSink, Session, type SessionEffects, type StreamStart } from './session.ts';
 import type { TableEntry } from './session-table.ts';
 import type { StreamWriter } from './stream-writer.ts';
@@ -39,7 +40,9 @@ export class Connection implements SessionEffects, UnprovedMember {
   /** Its place among the others while its meta header is on its way. */
   #declaring: TableEntry<Session> | undefined;
   #meter: ActivityMeter | undefined;
-  /** Whether the socket is not read, because the journal is behind. */
+  /** What it has in common with the other connections of its sensor, once that is proved. */
+  #share: SensorShare | undefined;
+  /** Whether the socket is not read, because the journal is behind or the sensor has had its share. */
   #held = false;
   #lastReceiveAt: number;
   /** Since when our side is closed, or is about to be once everything is committed. */
@@ -108,7 +111,7 @@ export class Connection implements SessionEffects, UnprovedMember {
   }
 
   proved(sensor: SensorId): void {
-    this.#hub.proved(this);
+    this.#share = this.#hub.proved(this, sensor);
     this.#meter = new ActivityMeter(this.#hub.activity, sensor, this.peer.address, Date.now());
   }
 
@@ -121,7 +124,8 @@ export class Connection implements SessionEffects, UnprovedMember {
 
   open(start: StreamStart): PayloadSink | RefusalCode {
     this.#declared();
-    const stream = this.#hub.openStream(this, start);
+    if (this.#share === undefined) return 'not-registered';
+    const stream = this.#hub.openStream(this, start, this.#share);
     if (typeof stream === 'string') return stream;
     this.#stream = stream;
     this.#meter?.begin(start.topic, Date.now());
@@ -177,12 +181,16 @@ export class Connection implements SessionEffects, UnprovedMember {
     return !this.#held && (now - Math.max(since, this.#lastReceiveAt) >= quietMs || now - since >= busyMs);
   }
 
-  /** Stops or goes on reading the socket, by what waits for the journal. */
+  /** Its large unfinished record keeps others waiting: it has to come on. */
+  tickBlocking(now: number): void {
+    const isLate = now - this.#lastReceiveAt >= this.#hub.limits.payloadTimeoutMs;
+    if (isLate && !this.#held) this.session.close('payload-timeout');
+  }
+
+  /** Stops or goes on reading the socket. */
   updateHold(): void {
     if (this.#closing !== 'no') return;
-    const most = this.#hub.limits.sessionPendingBytes;
-    const pending = this.#stream?.writer.pendingBytes ?? 0;
-    const hold = this.#hub.holdsAll || pending > (this.#held ? most / 2 : most);
+    const hold = this.#hub.holdsAll || this.#share?.holds === true || !this.#hasRoom();
     if (hold === this.#held) return;
     this.#held = hold;
     if (hold) {
@@ -192,6 +200,13 @@ export class Connection implements SessionEffects, UnprovedMember {
       this.session.resumed(this.#hub.now());
       this.#socket.resume();
     }
+  }
+
+  /** Whether there is memory for the record that it is in the middle of. */
+  #hasRoom(): boolean {
+    if (this.#stream === undefined) return true;
+    const { start, writer } = this.#stream;
+    return this.#hub.room.admits(this, start.sensor, writer.unfinishedBytes, writer.maxRecordBytes);
   }
 
   /** Whatever a peer sends, it must not end the server. */
@@ -212,6 +227,7 @@ export class Connection implements SessionEffects, UnprovedMember {
     const now = this.#hub.now();
     this.#lastReceiveAt = now;
     this.session.receive(chunk, now);
+    this.#share?.received(this, chunk.length);
     if (this.session.over) return;
     if (!this.session.isProved) this.#hub.touch(this);
     this.#stream?.writer.flush();
@@ -221,12 +237,14 @@ export class Connection implements SessionEffects, UnprovedMember {
 
   #account(): void {
     const { frames, streamFrames, streamBytes } = this.session;
-    const records = this.#stream?.writer.records ?? 0;
-    this.#meter?.update({ frames, streamFrames, streamBytes, records }, Date.now());
+    const { records = 0, skippedBytes = 0, cuts: cutRecords = 0 } = this.#stream?.writer ?? {};
+    this.#meter?.update({ frames, streamFrames, streamBytes, records, skippedBytes, cutRecords }, Date.now());
   }
 
   #endStream(): void {
     this.#declared();
+    this.#share?.leave(this);
+    this.#hub.room.leave(this);
     const stream = this.#stream;
     try {
       if (stream !== undefined) this.#hub.endStream(stream);

@@ -57,6 +57,15 @@ export class DraftBuilder implements Pick<CutSink, 'records' | 'cut'> {
     this.#flags = ENTRY_FLAG.partial;
   }
 
+  /** Bytes `[from, to)` of the stream are left out here (rule 31). */
+  gap(from: number, to: number, why: string): void {
+    this.#seal();
+    const piece = Buffer.from(JSON.stringify({ from, to, why }));
+    const { length: bytes } = piece;
+    this.#ready.push({ kind: ENTRY_KIND.gap, flags: 0, pieces: [piece], bytes, records: 0, leftOut: to - from });
+    this.#cost += bytes + PIECE_OVERHEAD_BYTES;
+  }
+
   /** The stream ends. */
   close(): void {
     this.#seal();

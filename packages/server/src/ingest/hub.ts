@@ -7,11 +7,15 @@ import { addressGroup, BlockedNetworks } from './address.ts';
 import { Admission, type Refusal } from './admission.ts';
 import { BackPressure } from './back-pressure.ts';
 import type { Connection, OpenStream, Peer } from './connection.ts';
+import { EarlierPreambles } from './earlier-preambles.ts';
 import { Enrolment } from './enrolment.ts';
 import { FailureThrottle } from './failure-throttle.ts';
 import type { IngestLimits } from './limits.ts';
 import { LogBudget } from './log-budget.ts';
 import type { SessionInfo } from './port.ts';
+import { RecordRoom } from './record-room.ts';
+import type { SensorShare } from './sensor-share.ts';
+import { SensorShares } from './sensor-shares.ts';
 import type { Session, StreamStart } from './session.ts';
 import { SessionTable, type TableEntry } from './session-table.ts';
 import { StreamEndings } from './stream-endings.ts';
@@ -48,6 +52,7 @@ export class ConnectionHub {
   readonly log: Logger;
   readonly activity: Activity;
   readonly networks: BlockedNetworks;
+  readonly room: RecordRoom<Connection>;
   readonly connections = new Set<Connection>();
   readonly #leaving = new Set<Connection>();
   readonly #options: HubOptions;
@@ -57,7 +62,9 @@ export class ConnectionHub {
   readonly #lines = new LogBudget();
   readonly #table: SessionTable<Session>;
   readonly #endings = new StreamEndings();
+  readonly #preambles: EarlierPreambles;
   readonly #pressure: BackPressure;
+  readonly #shares: SensorShares;
   readonly #unwatch: (() => void)[];
   readonly #ticking: NodeJS.Timeout;
   #suspects = new Set<SensorId>();
@@ -77,6 +84,15 @@ export class ConnectionHub {
     this.#noteKnownAddresses();
     this.#table = new SessionTable(limits.sessionsSideBySide);
     this.#pressure = new BackPressure(limits.pendingBytes, log, () => this.#updateHolds());
+    this.room = new RecordRoom(limits.unfinishedRecordBytes);
+    this.#preambles = new EarlierPreambles(registry, log);
+    this.#shares = new SensorShares({
+      waitingBytes: limits.sensorPendingBytes,
+      activity: registry.activity,
+      boundsOf: (sensor) => registry.sensors.get(sensor)?.value ?? {},
+      now: () => this.now(),
+      wall: Date.now,
+    });
     if (mode === 'shared-secret' && defaultKey !== undefined) {
       this.#enrolment = new Enrolment(registry.sensors, defaultKey, limits, log);
     }
@@ -167,13 +183,16 @@ export class ConnectionHub {
     return this.#enrolment?.enrol(sensor, address, this.now()) ?? false;
   }
 
-  proved(connection: Connection): void {
+  /** @returns what all connections of the sensor share */
+  proved(connection: Connection, sensor: SensorId): SensorShare {
     this.#pool.remove(connection);
-    const { peer, session } = connection;
+    const { peer } = connection;
     const now = this.now();
     this.#throttle.proved(peer.group, now);
-    if (!this.#lines.take(`connected ${session.sensor}`, now)) return;
-    this.log.info({ sensor: session.sensor, ...peerFields(peer) }, 'a sensor is connected');
+    if (this.#lines.take(`connected ${sensor}`, now)) {
+      this.log.info({ sensor, ...peerFields(peer) }, 'a sensor is connected');
+    }
+    return this.#shares.join(sensor, connection);
   }
 
   refused(peer: Peer, refusal: Refusal, detail?: string): void {
@@ -209,19 +228,23 @@ export class ConnectionHub {
   }
 
   /** Opens the stream of a session; the least recent of too many side by side is closed, which may be this one. */
-  openStream(connection: Connection, start: StreamStart): OpenStream | RefusalCode {
+  openStream(connection: Connection, start: StreamStart, share: SensorShare): OpenStream | RefusalCode {
     const { session } = connection;
     const { sensor, topic } = start;
     const entry = { sensor, topic, session, openedAt: session.lastFrameAt };
     if (!this.#place(entry)) return 'too-many-sessions';
+    const format = this.#options.formats(topic);
     const writer = new StreamWriter(start, {
       journal: this.#options.journal,
-      format: this.#options.formats(topic),
+      format,
       pressure: this.#pressure,
+      share,
       log: this.log,
+      earlier: format.preambleAfter === undefined ? undefined : this.#preambles.of(sensor, topic),
       after: this.#endings.unfinished(sensor, topic),
       continues: () => this.#endings.takeBreak(sensor, topic),
-      onCommitted: () => connection.updateHold(),
+      onPreamble: (preamble) => this.#preambles.note(sensor, topic, preamble, this.now()),
+      mayLog: () => this.#lines.take(`left out ${sensor}`, this.now()),
       onBroken: () => connection.kick(),
     });
     return { start, writer, entry };
@@ -257,11 +280,18 @@ export class ConnectionHub {
     this.connections.delete(connection);
   }
 
+  /** The server stops: what has arrived is read, whatever the sensors' rates and quotas are. */
+  liftBounds(): void {
+    this.#shares.lift();
+  }
+
   /** Stops what runs by itself. */
   stop(): void {
     for (const unwatch of this.#unwatch) unwatch();
     clearInterval(this.#ticking);
     this.#pressure.stop();
+    this.#preambles.stop();
+    this.#shares.stop();
     this.#sumUpLines();
   }
 
@@ -292,7 +322,14 @@ export class ConnectionHub {
 
   #sensorChanged(id: string, removed: boolean): void {
     for (const { session } of this.connections) if (session.sensor === id) session.reconsider();
-    if (removed) this.#endings.forget(id as SensorId);
+    const sensor = id as SensorId;
+    if (!removed) {
+      this.#shares.changed(sensor);
+      return;
+    }
+    this.#endings.forget(sensor);
+    this.#shares.forget(sensor);
+    this.#preambles.forget(sensor, Object.keys(this.activity.find(sensor)?.topics ?? {}));
   }
 
   #blocksChanged(): void {
@@ -310,6 +347,9 @@ export class ConnectionHub {
   #tick(): void {
     const now = this.now();
     for (const connection of this.connections) connection.tick(now);
+    for (const connection of this.room.blocking) connection.tickBlocking(now);
+    this.#shares.tick();
+    this.#preambles.tick(now);
     const suspects = new Set(this.#table.suspectedClones(now));
     for (const sensor of suspects) {
       if (!this.#suspects.has(sensor)) this.log.warn({ sensor }, 'cloned? two sessions of one type are both active');

@@ -37,23 +37,27 @@ export interface IngestFixture extends AsyncDisposable {
 
 const TEST_ACTOR = { name: 'test' };
 const KEY = 'a key for tests';
-const ACCEPTED = ['1', '2', '3', '8', '254', 'maltrail'];
+const ACCEPTED = ['1', '2', '3', '4', '5', '6', '7', '8', '254', 'maltrail', 'ja3-jl', 'filewatcher', 'suricata-eve'];
 
 export async function startIngestFixture(
   options: Partial<Pick<HubOptions, 'mode' | 'defaultKey' | 'formats'>> & {
     limits?: Partial<IngestLimits>;
     /** Awaited before each append: a slow disk, or one that fails. */
     disk?: () => Promise<void>;
+    /** Of registry and journal, and left as it is at the end; a new one if not given. */
+    folder?: string;
+    segmentBytes?: number;
   } = {},
 ): Promise<IngestFixture> {
-  const folder = await mkdtemp(join(tmpdir(), 'd4-ingest-'));
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'd4-ingest-')));
   const logged: Record<string, unknown>[] = [];
   const log: Logger = pino(
     { level: 'debug' },
     { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
   );
   const registry = await openSqliteRegistry({ file: join(folder, 'd4.sqlite'), keyFile: join(folder, 'key'), log });
-  const files = await openFileJournal({ root: join(folder, 'journal'), policy: 'os', log });
+  const { segmentBytes = 64 * 1024 * 1024 } = options;
+  const files = await openFileJournal({ root: join(folder, 'journal'), policy: 'os', log, segmentBytes });
   const journal = options.disk === undefined ? files : onDisk(files, options.disk);
   for (const name of ACCEPTED) await registry.types.put(name, { name, createdAt: 0 }, TEST_ACTOR);
   const { ca, key, cert } = await makeTestCertificates();
@@ -117,7 +121,7 @@ export async function startIngestFixture(
       await ingest.close();
       await files.close();
       await registry.close();
-      await rm(folder, { recursive: true, force: true });
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
 }

@@ -24,9 +24,11 @@ export interface IngestLimits {
   readonly failuresPerSecond: number;
   /** Sessions side by side of one sensor and topic (docs/journal.md, rule 33). */
   readonly sessionsSideBySide: number;
-  /** Bytes that wait for the journal: beyond them the session's socket, or every socket, is not read until half is left. */
-  readonly sessionPendingBytes: number;
+  /** Bytes that wait for the journal: beyond them no socket of the sensor, or of any, is read until half is left. */
+  readonly sensorPendingBytes: number;
   readonly pendingBytes: number;
+  /** Bytes that large unfinished records of all sessions may get: who finds no room is not read until there is some. */
+  readonly unfinishedRecordBytes: number;
   /** Sensors that register themselves in shared-secret mode: within an hour, and in all. */
   readonly enrolledPerHour: number;
   readonly enrolled: number;
@@ -46,8 +48,9 @@ export const DEFAULT_LIMITS: IngestLimits = {
   failuresPerAddress: 500,
   failuresPerSecond: 10,
   sessionsSideBySide: 4,
-  sessionPendingBytes: 1024 * 1024,
+  sensorPendingBytes: 1024 * 1024,
   pendingBytes: 96 * 1024 * 1024,
+  unfinishedRecordBytes: 256 * 1024 * 1024,
   enrolledPerHour: 200,
   enrolled: 5_000,
 };

@@ -200,6 +200,7 @@ class Listener implements Ingest {
     const deadline = since + hub.limits.drainTimeoutMs;
     const stopped = new Promise<void>((resolve) => this.#net.close(() => resolve()));
     for (const { socket } of this.#handshakes.values()) socket.destroy();
+    hub.liftBounds();
     const connections = [...hub.connections];
     for (let open = connections; open.length > 0 && hub.now() < deadline; await delay(POLL_MS)) {
       for (const connection of open) if (connection.isDrained(since, QUIET_MS, BUSY_MS)) connection.finish();

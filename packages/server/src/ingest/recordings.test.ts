@@ -82,7 +82,10 @@ async function send(pieces: readonly Buffer[], turns: (piece: number) => boolean
       log,
       after: undefined,
       continues: () => false,
-      onCommitted: () => undefined,
+      share: { add: () => undefined },
+      earlier: undefined,
+      onPreamble: () => undefined,
+      mayLog: () => false,
       onBroken: () => assert.fail('broken'),
     });
     return writer;

@@ -45,7 +45,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function writerOf(topic: HeldTopic, options: Partial<StreamOptions> = {}) {
   const pressure = options.pressure ?? new BackPressure(1_000_000, log, () => undefined);
-  const counts = { committed: 0, broken: 0 };
+  const counts = { broken: 0, shared: 0 };
   const writer = new StreamWriter(start, {
     journal: { get: () => topic, open: async () => topic },
     format: linesFormat(),
@@ -53,7 +53,10 @@ function writerOf(topic: HeldTopic, options: Partial<StreamOptions> = {}) {
     log,
     after: undefined,
     continues: () => false,
-    onCommitted: () => void counts.committed++,
+    share: { add: (bytes) => void (counts.shared += bytes) },
+    earlier: undefined,
+    onPreamble: () => undefined,
+    mayLog: () => false,
     onBroken: () => void counts.broken++,
     ...options,
   });
@@ -72,7 +75,7 @@ test('one append at a time; what comes meanwhile gathers', async () => {
   send('c\nd');
   assert.equal(topic.appends.length, 1);
   assert.ok(writer.pendingBytes > 0);
-  assert.equal(pressure.bytes, writer.pendingBytes);
+  assert.deepEqual([pressure.bytes, counts.shared], [writer.pendingBytes, writer.pendingBytes]);
   await topic.commit();
   assert.equal(topic.appends.length, 2);
   assert.equal(topic.text(1), 'b\nc\n');
@@ -81,7 +84,7 @@ test('one append at a time; what comes meanwhile gathers', async () => {
     [0, 2],
   );
   await topic.commit();
-  assert.deepEqual([writer.pendingBytes, pressure.bytes, counts.committed], [0, 0, 2]);
+  assert.deepEqual([writer.pendingBytes, pressure.bytes, counts.shared], [0, 0, 0]);
   assert.equal(writer.end(), true);
   const { drafts, offset } = topic.appends[2] ?? assert.fail();
   assert.deepEqual(

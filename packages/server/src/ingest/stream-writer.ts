@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { D4Error, type RefusalCode } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { CutSink, Cutter, Format } from '../formats/port.ts';
-import type { EntryDraft, StreamDefinition, TopicLog } from '../journal/port.ts';
+import { advanceOf, type EntryDraft, type StreamDefinition, type TopicLog } from '../journal/port.ts';
 import type { BackPressure } from './back-pressure.ts';
 import { DraftBuilder } from './drafts.ts';
 import type { PayloadSink, StreamStart } from './session.ts';
@@ -22,14 +22,28 @@ export interface StreamOptions {
   readonly format: Format;
   readonly pressure: BackPressure;
   readonly log: Logger;
+  /** What is told of what waits for the journal, in bytes, beside `pressure`. */
+  readonly share: { add(bytes: number): void };
+  /** What an earlier stream of the sensor and topic ended with as its preamble (rule 35). */
+  readonly earlier: Buffer | undefined;
   /** Streams of the same sensor and topic that have ended and must be in the journal before this one (rule 21). */
   readonly after: Promise<void> | undefined;
   /** Asked when the first records come: whether an earlier session broke off in mid-record (rule 35). */
   readonly continues: () => boolean;
-  /** Called when something has been committed, and so less waits. */
-  readonly onCommitted: () => void;
+  /** Called when the preamble has become known, or has changed. */
+  readonly onPreamble: (preamble: Buffer) => void;
+  /** Asked before a line is added to the log that a sensor could cause at will. */
+  readonly mayLog: () => boolean;
   /** Called when the stream cannot go on; what it held is lost. */
   readonly onBroken: () => void;
+}
+
+/** Bytes `[from, to)` of a stream that its cutter left out. */
+interface LeftOut {
+  readonly from: number;
+  to: number;
+  readonly why: string;
+  readonly isLogged: boolean;
 }
 
 /**
@@ -42,8 +56,6 @@ export class StreamWriter implements PayloadSink {
   /** Records that were cut at the format's limit, and bytes that the cutter left out. */
   cuts = 0;
   skippedBytes = 0;
-  /** When skipped bytes are logged again: a stream may be one long skip. */
-  #skippedLoggedFrom = 1;
 
   readonly #options: StreamOptions;
   readonly #cutter: Cutter;
@@ -54,6 +66,13 @@ export class StreamWriter implements PayloadSink {
   #builder: DraftBuilder | undefined;
   #early: ((builder: DraftBuilder) => void)[] = [];
   #earlyBytes = 0;
+  /** The preamble as of the first byte that is not in an append yet; undefined where there is none. */
+  #nextPreamble: Buffer | undefined;
+  #knownPreamble: Buffer;
+  /** Bytes that the cutter has reported or left out: the stream as the sensor sent it. */
+  #position = 0;
+  /** What was left out, up to `#position`. */
+  #leftOut: LeftOut | undefined;
   #hasData = false;
   #ended = false;
   /** The stream's length in the journal. */
@@ -67,17 +86,21 @@ export class StreamWriter implements PayloadSink {
 
   constructor(start: StreamStart, options: StreamOptions) {
     this.#options = options;
-    this.#cutter = options.format.newCutter();
+    this.#cutter = options.format.newCutter(options.earlier);
+    this.#knownPreamble = this.#cutter.preamble;
     this.#definition = {
       id: randomBytes(16).toString('hex'),
       sensor: start.sensor,
       topic: start.topic,
       type: start.type,
-      preamble: this.#cutter.preamble,
+      preamble: this.#knownPreamble,
       ...(start.metaHeader === undefined ? {} : { metaHeader: start.metaHeader }),
     };
     this.#sink = {
-      records: (pieces, bytes, records) => this.#records(pieces, bytes, records),
+      records: (pieces, bytes, records) => {
+        this.#nextPreamble ??= this.#cutter.preamble;
+        this.#records(pieces, bytes, records);
+      },
       cut: () => this.#cut(),
       skipped: (bytes, why) => this.#skipped(bytes, why),
     };
@@ -105,6 +128,16 @@ export class StreamWriter implements PayloadSink {
     return this.#inFlightCost + this.#earlyBytes + (this.#builder?.cost ?? 0);
   }
 
+  /** What the cutter holds of a record that is not whole, in bytes. */
+  get unfinishedBytes(): number {
+    return this.#cutter.pendingBytes;
+  }
+
+  /** The largest record that it may have to hold, in bytes. */
+  get maxRecordBytes(): number {
+    return this.#options.format.maxRecordBytes;
+  }
+
   /** Resolved when the stream has ended and everything is committed, or lost. */
   get finished(): Promise<void> {
     return this.#finished.promise;
@@ -118,30 +151,58 @@ export class StreamWriter implements PayloadSink {
   flush(): void {
     if (!this.#busy && this.#builder?.isEmpty === false) void this.#appendAll(this.#builder);
     this.#tell();
+    const { preamble } = this.#cutter;
+    if (preamble === this.#knownPreamble) return;
+    this.#knownPreamble = preamble;
+    this.#options.onPreamble(preamble);
   }
 
   /**
-   * Ends the stream: its unfinished record becomes one, and a `close` follows, if it ever had data.
-   * @returns whether it ended within a record
+   * Ends the stream: its unfinished record becomes one, or a rest, and a `close` follows, if it ever had data.
+   * @returns whether the sensor's next stream may begin with the rest of a record (rule 35)
    */
   end(): boolean {
     if (this.#ended) return false;
-    this.#whenOpen((builder) => builder.beginPartial());
     try {
-      return this.#cutter.end(this.#sink);
+      const brokenOff = this.#endRecord();
+      return brokenOff && this.#options.format.unfinished === 'record';
     } finally {
       this.#ended = true;
+      if (this.#hasData) this.#noteLeftOut();
+      this.#logLeftOut();
       if (this.#hasData) this.#whenOpen((builder) => builder.close());
       this.flush();
       if (!this.#busy) this.#finished.resolve();
     }
   }
 
+  /** Only the cutter's answer says whether what it reports last is partial, so the reports wait for it. */
+  #endRecord(): boolean {
+    const reports: (() => void)[] = [];
+    const brokenOff = this.#cutter.end({
+      records: (pieces, bytes, records) => {
+        this.#nextPreamble ??= this.#cutter.preamble;
+        reports.push(() => this.#records(pieces, bytes, records));
+      },
+      cut: () => reports.push(() => this.#cut()),
+      skipped: (bytes, why) => reports.push(() => this.#skipped(bytes, why)),
+    });
+    if (brokenOff) this.#whenOpen((builder) => builder.beginPartial());
+    for (const report of reports) report();
+    return brokenOff;
+  }
+
   #records(pieces: readonly Buffer[], bytes: number, records: number): void {
+    if (this.#leftOut !== undefined) {
+      this.#noteLeftOut();
+      this.#logLeftOut();
+    }
     if (!this.#hasData) {
       this.#hasData = true;
-      if (this.#options.continues()) this.#whenOpen((builder) => builder.beginContinued());
+      const { format, continues } = this.#options;
+      if (format.unfinished === 'record' && continues()) this.#whenOpen((builder) => builder.beginContinued());
     }
+    this.#position += bytes;
     this.records += records;
     // Said twice, so that the hot path makes no closure.
     if (this.#builder !== undefined) {
@@ -159,13 +220,32 @@ export class StreamWriter implements PayloadSink {
 
   #skipped(bytes: number, why: string): void {
     this.skippedBytes += bytes;
-    if (this.skippedBytes < this.#skippedLoggedFrom) return;
-    this.#skippedLoggedFrom = this.skippedBytes * 10;
+    const from = this.#position;
+    this.#position += bytes;
+    if (this.#leftOut === undefined) {
+      const isLogged = this.#options.mayLog();
+      this.#leftOut = { from, to: from, why, isLogged };
+      const { sensor, topic, id } = this.#definition;
+      if (isLogged) this.#options.log.warn({ sensor, topic, stream: id, from, why }, 'bytes of a stream are left out');
+    }
+    this.#leftOut.to = this.#position;
+  }
+
+  /** A `gap` takes the place of what was left out (rule 31). */
+  #noteLeftOut(): void {
+    if (this.#leftOut === undefined) return;
+    const { from, to, why } = this.#leftOut;
+    this.#whenOpen((builder) => builder.gap(from, to, why));
+  }
+
+  #logLeftOut(): void {
+    const leftOut = this.#leftOut;
+    this.#leftOut = undefined;
+    if (leftOut === undefined || !leftOut.isLogged) return;
+    const { from, to, why } = leftOut;
     const { sensor, topic, id } = this.#definition;
-    this.#options.log.warn(
-      { sensor, topic, stream: id, bytes, why, skippedBytes: this.skippedBytes },
-      'bytes of a stream were left out',
-    );
+    const fields = { sensor, topic, stream: id, from, to, bytes: to - from, why };
+    this.#options.log.warn(fields, 'so many bytes of a stream were left out');
   }
 
   #whenOpen(action: (builder: DraftBuilder) => void): void {
@@ -204,6 +284,9 @@ export class StreamWriter implements PayloadSink {
     while (!builder.isEmpty) {
       this.#inFlightCost = builder.cost;
       const drafts = builder.take();
+      const preamble = this.#nextPreamble ?? this.#definition.preamble;
+      this.#nextPreamble = undefined;
+      if (preamble !== this.#definition.preamble) this.#definition = { ...this.#definition, preamble };
       try {
         await this.#append(drafts);
       } catch (error) {
@@ -212,7 +295,6 @@ export class StreamWriter implements PayloadSink {
       }
       this.#inFlightCost = 0;
       this.#tell();
-      this.#options.onCommitted();
     }
     this.#busy = false;
     if (this.#ended) this.#finished.resolve();
@@ -221,11 +303,8 @@ export class StreamWriter implements PayloadSink {
   async #append(drafts: readonly EntryDraft[]): Promise<void> {
     const log = this.#log;
     if (log === undefined) return;
-    if (this.#definition.preamble !== this.#cutter.preamble) {
-      this.#definition = { ...this.#definition, preamble: this.#cutter.preamble };
-    }
     await this.#untilDone(() => log.append(this.#definition, this.#offset, drafts));
-    for (const draft of drafts) this.#offset += draft.bytes;
+    for (const draft of drafts) this.#offset += advanceOf(draft);
   }
 
   /** Does something with the journal, again and again while the journal fails, with everything held meanwhile. */
@@ -264,5 +343,6 @@ export class StreamWriter implements PayloadSink {
     const change = pending - this.#told;
     this.#told = pending;
     this.#options.pressure.add(change);
+    this.#options.share.add(change);
   }
 }

@@ -22,9 +22,10 @@ export interface PlacedEntry {
 
 /** A batch as it is written: one contiguous run of bytes. */
 export interface LaidOutBatch {
-  /** A view of the slab that was given, or of a new one if that was too small. */
-  readonly bytes: Buffer;
-  readonly slab: Buffer;
+  /** The memory that was given; the batch stands in it from `lead` to `end`, and is `bytes` long. */
+  readonly memory: Buffer;
+  readonly end: number;
+  readonly bytes: number;
   readonly entries: PlacedEntry[];
   readonly nextSequence: number;
   readonly nextStream: number;
@@ -35,8 +36,9 @@ export interface BatchStart {
   readonly sequence: number;
   readonly time: number;
   readonly salt: number;
-  /** Where in the file its first byte goes. */
+  /** Where in the file its first byte goes, and where in the memory. */
   readonly position: number;
+  readonly lead: number;
   /** Stream numbers in the segment so far, by stream id; new ones count up from `nextStream`. */
   readonly numbers: ReadonlyMap<string, number>;
   readonly nextStream: number;
@@ -56,7 +58,11 @@ export function appendBytes(append: PendingAppend): number {
  * then its drafts, consecutive. Every byte is copied once, here, so that a commit is one write and each CRC runs over
  * one contiguous piece.
  */
-export function layOut(batch: readonly PendingAppend[], start: BatchStart, slab: Buffer): LaidOutBatch {
+export function layOut(
+  batch: readonly PendingAppend[],
+  start: BatchStart,
+  room: (bytes: number) => Buffer,
+): LaidOutBatch {
   const defined = new Map<string, StreamDefinition>();
   let total = 0;
   for (const append of batch) {
@@ -70,15 +76,15 @@ export function layOut(batch: readonly PendingAppend[], start: BatchStart, slab:
     defines.set(id, body);
     total += body.length + ENTRY_HEADER_BYTES;
   }
-  const target = slab.length >= total ? slab : Buffer.allocUnsafeSlow(Math.max(total, slab.length * 2));
+  const target = room(start.lead + total);
   const entries: PlacedEntry[] = [];
   const numbers = new Map<string, number>();
   let { sequence, nextStream } = start;
-  let at = 0;
+  let at = start.lead;
 
   const place = (header: EntryHeader, definition: StreamDefinition | undefined): void => {
-    sealEntry(target, at, header, { salt: start.salt, position: start.position + at });
-    entries.push({ header, at, definition });
+    sealEntry(target, at, header, { salt: start.salt, position: start.position + at - start.lead });
+    entries.push({ header, at: at - start.lead, definition });
     at += ENTRY_HEADER_BYTES + header.length;
     sequence += 1;
   };
@@ -116,5 +122,5 @@ export function layOut(batch: readonly PendingAppend[], start: BatchStart, slab:
       offset = end;
     }
   }
-  return { bytes: target.subarray(0, at), slab: target, entries, nextSequence: sequence, nextStream };
+  return { memory: target, end: at, bytes: at - start.lead, entries, nextSequence: sequence, nextStream };
 }

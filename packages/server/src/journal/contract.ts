@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { SensorId } from '@d4ts/protocol';
 import fc from 'fast-check';
-import { ENTRY_FLAG, ENTRY_KIND, type EntryDraft, type Journal, type StreamDefinition, type TopicLog } from './port.ts';
+import {
+  type CountedEntry,
+  ENTRY_FLAG,
+  ENTRY_KIND,
+  type EntryDraft,
+  type Journal,
+  type StreamDefinition,
+  type TopicLog,
+  type TopicSelection,
+} from './port.ts';
 import { bytesByStream, itemsOf, lines, mark, newStream, ofKind, readAll } from './sample-streams.ts';
 
 /** A journal of an adapter under test, empty. */
@@ -318,6 +328,44 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
       assert.equal(itemsOf(await readAll(log)).at(-1), 'after');
     });
 
+    withJournal('a selection is what some sensors have sent, counted for itself', async ({ journal, reopen }) => {
+      let log = await journal.open('3');
+      const streams = Array.from({ length: 5 }, () => newStream('3'));
+      const chosen = streams.filter((_, i) => i % 2 === 0);
+      const sensors = chosen.map((stream) => stream.sensor);
+      const ends = new Map<string, number>();
+      const appendAll = async (rounds: number): Promise<void> => {
+        for (let i = 0; i < rounds; i++) {
+          const appends = streams.map((stream, n) => {
+            const draft = lines(`${n} ${i}\n`.repeat((i + n) % 3));
+            const offset = ends.get(stream.id) ?? 0;
+            ends.set(stream.id, offset + draft.bytes);
+            return log.append(stream, offset, [draft]);
+          });
+          await Promise.all(appends);
+        }
+      };
+      await appendAll(6);
+      const early = await log.select(sensors);
+      await appendAll(9);
+      await assertSelection(log, early, sensors);
+      await assertSelection(log, await log.select(sensors), sensors);
+      const none = await log.select([newStream('3').sensor]);
+      assert.deepEqual([none.endOrdinal, await none.read(0, 1000)], [0, []]);
+      const all = await readAll(log);
+      await log.truncateBefore(all[Math.floor(all.length / 2)]?.sequence ?? 0);
+      await assertSelection(log, early, sensors);
+      early.close();
+      const { endOrdinal } = early;
+      await appendAll(1);
+      assert.equal(early.endOrdinal, endOrdinal);
+      if (reopen === undefined) return;
+      log = await (await reopen()).open('3');
+      const again = await log.select(sensors);
+      await assertSelection(log, again, sensors);
+      assert.equal(again.endOrdinal, (await log.select(sensors)).endOrdinal);
+    });
+
     withTopic('its figures agree with what it holds', async (log) => {
       const stream = newStream('3');
       await log.append(stream, 0, [lines('a\nb\n')]);
@@ -377,6 +425,44 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
       );
     });
   });
+}
+
+/** Whether a selection agrees with the topic, entry by entry and item by item. */
+async function assertSelection(log: TopicLog, selection: TopicSelection, sensors: readonly SensorId[]): Promise<void> {
+  const entries = ofKind(await readAll(log), ENTRY_KIND.data);
+  const wanted = entries.filter((entry) => sensors.includes(entry.stream.sensor));
+  for (const maxBytes of [1, 200, 100_000]) {
+    const found: CountedEntry[] = [];
+    for (let sequence = 0; ; ) {
+      const block = await selection.read(sequence, maxBytes);
+      found.push(...block.filter(({ entry }) => entry.records > 0));
+      const last = block.at(-1);
+      if (last === undefined) break;
+      sequence = last.entry.sequence + 1;
+    }
+    assert.deepEqual(
+      found.map(({ entry }) => entry),
+      wanted.filter((entry) => entry.records > 0),
+    );
+  }
+  let before = await selection.ordinalOf({ sequence: 0, record: 0 });
+  for (const entry of entries) {
+    const { sequence, records } = entry;
+    if (!wanted.includes(entry)) {
+      assert.equal(await selection.ordinalOf({ sequence, record: 1 }), before);
+      continue;
+    }
+    for (let record = 0; record < records; record++) {
+      assert.equal(await selection.ordinalOf({ sequence, record }), before);
+      assert.deepEqual(await selection.positionOf(before), { sequence, record });
+      before += 1;
+    }
+    assert.equal(await selection.ordinalOf({ sequence, record: records + 1 }), before);
+  }
+  assert.equal(selection.endOrdinal, before);
+  const end = { sequence: log.endSequence, record: 0 };
+  assert.deepEqual(await selection.positionOf(before), end);
+  assert.equal(await selection.ordinalOf(end), before);
 }
 
 interface PlannedDraft {

@@ -293,8 +293,8 @@ describe('a journal that cannot be written', () => {
     const stream = newStream('3');
     const text = `${'x'.repeat(999)}\n`;
     try {
-      // Less than the commits below need in one segment.
-      limitFileBytes(20_000);
+      // Five blocks: less than the commits below need in one segment.
+      limitFileBytes(20_480);
       for (let i = 0; i < 30; i++) await log.append(stream, i * 1000, [lines(text)]);
     } finally {
       limitFileBytes('unlimited');

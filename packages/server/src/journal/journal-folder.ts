@@ -94,12 +94,13 @@ export class JournalFolder implements AsyncDisposable {
   }
 }
 
-/** For tests: the entries of a segment file that is whole. */
+/** For tests: the entries of a segment file that is whole, and may end in zeros as an open one does. */
 export function entriesOf(bytes: Buffer): PlacedHeader[] {
   const salt = decodeSegmentHeader(bytes.subarray(0, SEGMENT_HEADER_BYTES))?.salt ?? 0;
   const found: PlacedHeader[] = [];
   for (let at = SEGMENT_HEADER_BYTES; at < bytes.length; ) {
     const check = checkEntry(bytes, at, bytes.length, { salt, position: at });
+    if (typeof check === 'string' && bytes.subarray(at).every((byte) => byte === 0)) break;
     if (typeof check === 'string') throw new Error(`no entry at ${at}: ${check}`);
     const to = at + ENTRY_HEADER_BYTES + check.found.length;
     found.push({ header: check.found, from: at, to });

@@ -31,8 +31,8 @@ export interface FoundGap {
 /** A topic as it was found on disk. */
 export interface RecoveredTopic {
   readonly segments: Segment[];
-  /** The last segment, if it can be written on: with its file and index. */
-  readonly tail: { readonly segment: Segment; readonly file: FileHandle; readonly index: SegmentIndex } | undefined;
+  /** The last segment, if it can be written on, with its index. */
+  readonly tail: { readonly segment: Segment; readonly index: SegmentIndex } | undefined;
   /** Streams without a `close` entry (rule 28), by id. */
   readonly open: Map<string, OpenStream>;
   readonly gaps: FoundGap[];
@@ -83,11 +83,15 @@ export async function recoverTopic(folder: string, log: Logger): Promise<Recover
       segments.pop();
     } else if (next === undefined && scan.damage.length === 0) {
       if (scan.end < size) {
-        log.warn({ segment: segment.path, bytes: size - scan.end }, 'cut off what a crash left half written');
+        // The writer fills its last block with zeros.
+        if (!(await isZero(file, scan.end, size))) {
+          log.warn({ segment: segment.path, bytes: size - scan.end }, 'cut off what a crash left half written');
+        }
         await file.truncate(scan.end);
         await file.sync();
       }
-      tail = { segment, file, index: scan.index };
+      await file.close();
+      tail = { segment, index: scan.index };
     } else {
       await file.close();
       segment.sealed = true;
@@ -147,6 +151,12 @@ function updated(before: StreamTable, index: SegmentIndex): StreamTable {
     else streams.set(definition.id, { definition, offset: endOffset });
   }
   return streams;
+}
+
+async function isZero(file: FileHandle, from: number, to: number): Promise<boolean> {
+  const bytes = Buffer.alloc(to - from);
+  await readFully(file, bytes, from);
+  return bytes.every((byte) => byte === 0);
 }
 
 /** Keeps damaged bytes in a file beside their segment. */

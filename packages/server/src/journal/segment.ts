@@ -145,20 +145,13 @@ export class Segment {
 export async function createSegment(
   folder: string,
   fields: { topic: string; firstSequence: number; createdAt: number },
-): Promise<{ segment: Segment; file: FileHandle }> {
+): Promise<Segment> {
   const header: SegmentHeader = { ...fields, salt: randomBytes(4).readUInt32LE(0) };
   const path = join(folder, `${String(fields.firstSequence).padStart(16, '0')}.seg`);
   // A file of this name holds nothing that was ever committed: its first entry would have had this sequence.
-  const file = await open(path, 'w+', 0o600);
-  try {
-    await file.writeFile(encodeSegmentHeader(header));
-    await file.sync();
-    await syncFolder(folder);
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    throw error;
-  }
-  return { segment: new Segment(path, header), file };
+  await writeDurably(path, encodeSegmentHeader(header));
+  await syncFolder(folder);
+  return new Segment(path, header);
 }
 
 /** Reads a segment's header. @returns undefined where it is damaged */

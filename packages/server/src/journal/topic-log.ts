@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { appendBytes, type LaidOutBatch, layOut, type PendingAppend } from './batch.ts';
@@ -20,6 +20,7 @@ import { countSetAside, type FoundGap, recoverTopic } from './recovery.ts';
 import { createSegment, type Segment, saveIndex } from './segment.ts';
 import { NO_SENSOR, type OpenStream, SegmentIndex, type Tally } from './segment-index.ts';
 import { SegmentReader } from './segment-reader.ts';
+import { BatchMemory, SegmentWriter } from './segment-writer.ts';
 import { SensorSelection } from './sensor-selection.ts';
 
 /** When a commit counts: after `fdatasync`; written, and synced each second; or written, and synced by the system. */
@@ -43,7 +44,6 @@ export interface TopicOptions {
 
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
 /** A buffer for batches is kept up to this length. */
-const MAX_SLAB_BYTES = 24 * 1024 * 1024;
 /** How much longer and older a segment gets while a stream is inside a fragmented record. */
 const FRAGMENT_PATIENCE = 2;
 const SYNC_INTERVAL_MS = 1000;
@@ -59,7 +59,7 @@ const CUT: EntryDraft = { kind: ENTRY_KIND.cut, flags: 0, pieces: [], bytes: 0, 
 /** The open segment: where batches go. */
 interface Tail {
   readonly segment: Segment;
-  readonly file: FileHandle;
+  readonly writer: SegmentWriter;
   readonly index: SegmentIndex;
   readonly numbers: Map<string, number>;
   nextStream: number;
@@ -90,7 +90,7 @@ export class FileTopicLog implements TopicLog {
   readonly #inFlight = new Set<string>();
   #committing: Promise<void> | undefined;
   #sealing: Promise<void> = Promise.resolve();
-  #slab: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  readonly #memory = new BatchMemory();
   #nextSequence: number;
   #lastTime: number;
   #gaps = 0;
@@ -119,7 +119,7 @@ export class FileTopicLog implements TopicLog {
     const found = await recoverTopic(folder, log);
     const next = Math.max(found.endSequence, minimumSequence);
     const topic = new FileTopicLog(options, found.segments, found.open, next);
-    if (found.tail !== undefined) topic.#startTail(found.tail);
+    if (found.tail !== undefined) await topic.#startTail(found.tail);
     try {
       const hole = { from: found.endSequence, to: next };
       await topic.#recordFindings(found.gaps, hole, [...found.open.values()]);
@@ -327,9 +327,9 @@ export class FileTopicLog implements TopicLog {
     const tail = this.#tail;
     this.#tail = undefined;
     try {
-      if (tail?.unsynced) await tail.file.datasync();
+      if (tail?.unsynced) await tail.writer.datasync();
     } finally {
-      await tail?.file.close();
+      await tail?.writer.close();
       await this.#reader.close();
     }
   }
@@ -419,30 +419,23 @@ export class FileTopicLog implements TopicLog {
   }
 
   async #write(batch: readonly PendingAppend[], tail: Tail): Promise<void> {
-    const { segment, file } = tail;
+    const { segment, writer } = tail;
     this.#lastTime = Math.max(this.#lastTime, Date.now());
-    const position = segment.committedBytes;
     const start = {
       sequence: this.#nextSequence,
       time: this.#lastTime,
       salt: segment.header.salt,
-      position,
+      position: segment.committedBytes,
+      lead: writer.lead,
       numbers: tail.numbers,
       nextStream: tail.nextStream,
     };
-    const laidOut = layOut(batch, start, this.#slab);
-    if (laidOut.slab.length <= MAX_SLAB_BYTES) this.#slab = laidOut.slab;
-    for (let written = 0; written < laidOut.bytes.length; ) {
-      const { bytesWritten } = await file.write(
-        laidOut.bytes,
-        written,
-        laidOut.bytes.length - written,
-        position + written,
-      );
-      written += bytesWritten;
-    }
-    if (this.#options.policy === 'fsync') await file.datasync();
+    const laidOut = layOut(batch, start, (bytes) => this.#memory.room(bytes));
+    await writer.write(laidOut.memory, laidOut.end);
+    if (this.#options.policy === 'fsync') await writer.datasync();
     else this.#syncLater(tail);
+    writer.committed(laidOut.memory, laidOut.end);
+    this.#memory.written();
     this.#publish(batch, tail, laidOut);
   }
 
@@ -454,7 +447,7 @@ export class FileTopicLog implements TopicLog {
       index.add(entry.header, position + entry.at, entry.definition);
     }
     tail.nextStream = laidOut.nextStream;
-    segment.committedBytes = position + laidOut.bytes.length;
+    segment.committedBytes = position + laidOut.bytes;
     segment.takeTotals(index);
     if (this.#segments.at(-1) !== segment) {
       segment.ordinal = this.endOrdinal;
@@ -500,7 +493,7 @@ export class FileTopicLog implements TopicLog {
       const current = this.#tail;
       if (current === undefined || !current.unsynced) return;
       current.unsynced = false;
-      current.file.datasync().catch((error: unknown) => {
+      current.writer.datasync().catch((error: unknown) => {
         this.#options.log.error({ err: error, topic: this.topic }, 'a sync of the journal failed');
         current.suspect = true;
       });
@@ -521,11 +514,12 @@ export class FileTopicLog implements TopicLog {
     }
     const { folder, topic } = this.#options;
     const fields = { topic, firstSequence: this.#nextSequence, createdAt: Date.now() };
-    const { segment, file } = await createSegment(folder, fields);
-    return this.#startTail({ segment, file, index: new SegmentIndex(segment.firstSequence) });
+    const segment = await createSegment(folder, fields);
+    return this.#startTail({ segment, index: new SegmentIndex(segment.firstSequence) });
   }
 
-  #startTail(found: { segment: Segment; file: FileHandle; index: SegmentIndex }): Tail {
+  async #startTail(found: { segment: Segment; index: SegmentIndex }): Promise<Tail> {
+    const writer = await SegmentWriter.open(found.segment.path, found.segment.committedBytes);
     const numbers = new Map<string, number>();
     let nextStream = 1;
     for (const [number, stream] of found.index.streams) {
@@ -534,13 +528,13 @@ export class FileTopicLog implements TopicLog {
     }
     const state = { openedAt: performance.now(), unsynced: false, suspect: false };
     found.segment.adopt(found.index);
-    this.#tail = { ...found, ...state, numbers, nextStream, fragmented: new Set() };
+    this.#tail = { ...found, ...state, writer, numbers, nextStream, fragmented: new Set() };
     return this.#tail;
   }
 
   async #seal(tail: Tail): Promise<void> {
     const open = [...this.#streams.values()];
-    if (tail.unsynced) await tail.file.datasync();
+    if (tail.unsynced) await tail.writer.datasync();
     this.#tail = undefined;
     tail.segment.sealed = true;
     this.#sealing = this.#sealing
@@ -550,7 +544,7 @@ export class FileTopicLog implements TopicLog {
         // The index can be made again from the segment.
         this.#options.log.warn({ err: error, segment: tail.segment.path }, 'cannot save the index of a segment');
       })
-      .then(() => tail.file.close())
+      .then(() => tail.writer.close())
       .catch(() => undefined);
   }
 
@@ -560,8 +554,7 @@ export class FileTopicLog implements TopicLog {
     this.#tail = undefined;
     if (tail === undefined) return;
     tail.segment.sealed = true;
-    await tail.file.truncate(tail.segment.committedBytes).catch(() => undefined);
-    await tail.file.close().catch(() => undefined);
+    await tail.writer.close().catch(() => undefined);
     // The next segment would have the same first sequence, and so the same name.
     if (tail.index.entries === 0) await rm(tail.segment.path, { force: true }).catch(() => undefined);
   }

@@ -5,6 +5,17 @@ import { RecentList } from './recent-list.ts';
 /** Entries of the bounded lists, in all and for one address. */
 const RECENT = 1_000;
 const RECENT_PER_ADDRESS = 100;
+const DAY_MS = 86_400_000;
+
+/** The day (UTC) of a time, in days since 1970. @param time ms since 1970 */
+export function dayOf(time: number): number {
+  return Math.floor(time / DAY_MS);
+}
+
+/** What a sensor has sent on the day of a time, in bytes. @param time ms since 1970 */
+export function bytesOfDay({ today }: Pick<SensorActivity, 'today'>, time: number): number {
+  return today.day === dayOf(time) ? today.bytes : 0;
+}
 
 /** What is to be made durable; an undefined struct is to be removed. */
 export interface ActivityChanges {
@@ -56,7 +67,8 @@ export class MemoryActivity implements Activity {
   sensor(uuid: SensorId): SensorActivity {
     const known = this.#sensors.get(uuid);
     if (known !== undefined) return known;
-    const made: SensorActivity = { firstSeen: 0, lastSeen: 0, lastAddress: '', topics: {}, refusals: {} };
+    const today = { day: 0, bytes: 0 };
+    const made: SensorActivity = { firstSeen: 0, lastSeen: 0, lastAddress: '', today, topics: {}, refusals: {} };
     this.#sensors.set(uuid, made);
     return made;
   }

@@ -11,6 +11,16 @@ export interface RegistryFixture {
   dispose(): Promise<void>;
 }
 
+const TOPIC_ACTIVITY = {
+  frames: 1,
+  bytes: 2,
+  records: 3,
+  sessions: 4,
+  skippedBytes: 7,
+  cutRecords: 8,
+  firstSeen: 5,
+  lastSeen: 6,
+};
 const ADMIN: Actor = { name: 'admin@admin.test', address: '192.0.2.1' };
 
 function sensorOf(changes: Partial<Sensor> = {}): Sensor {
@@ -198,7 +208,8 @@ export function testRegistryContract(adapter: string, makeFixture: () => Promise
         const activity = registry.activity.sensor(uuid);
         activity.firstSeen = 10;
         activity.lastAddress = '192.0.2.7';
-        activity.topics['3'] = { frames: 1, bytes: 2, records: 3, sessions: 4, firstSeen: 5, lastSeen: 6 };
+        activity.topics['3'] = TOPIC_ACTIVITY;
+        activity.today = { day: 20_000, bytes: 7 };
         registry.activity.touch(uuid);
         registry.activity.refused({ code: 'type-changed', address: '192.0.2.8', sensor: uuid, verified: true, at: 20 });
         assert.equal(registry.activity.sensor(uuid), activity);
@@ -207,7 +218,8 @@ export function testRegistryContract(adapter: string, makeFixture: () => Promise
           firstSeen: 10,
           lastSeen: 0,
           lastAddress: '192.0.2.7',
-          topics: { 3: { frames: 1, bytes: 2, records: 3, sessions: 4, firstSeen: 5, lastSeen: 6 } },
+          today: { day: 20_000, bytes: 7 },
+          topics: { 3: TOPIC_ACTIVITY },
           refusals: { 'type-changed': { count: 1, lastAt: 20, lastAddress: '192.0.2.8' } },
         });
         assert.deepEqual(again.activity.refusalTotals(), { 'type-changed': 1 });

@@ -34,6 +34,8 @@ const sensor = Type.Object({
   thirdParty: Type.Boolean(),
   unproven: Type.Boolean(),
   maxPayloadBytes: Type.Optional(count),
+  maxBytesPerSecond: Type.Optional(count),
+  maxBytesPerDay: Type.Optional(count),
   createdAt: time,
 });
 
@@ -88,9 +90,19 @@ const sensorActivity = Type.Object({
   firstSeen: time,
   lastSeen: time,
   lastAddress: Type.String(),
+  today: Type.Object({ day: count, bytes: count }),
   topics: Type.Record(
     Type.String(),
-    Type.Object({ frames: count, bytes: count, records: count, sessions: count, firstSeen: time, lastSeen: time }),
+    Type.Object({
+      frames: count,
+      bytes: count,
+      records: count,
+      sessions: count,
+      skippedBytes: count,
+      cutRecords: count,
+      firstSeen: time,
+      lastSeen: time,
+    }),
   ),
   refusals: Type.Record(Type.String(), refusalCount),
 });

@@ -59,6 +59,9 @@ export interface Sensor {
   readonly unproven: boolean;
   /** Payload limit in bytes, where it is not the server's; at most `MAX_PAYLOAD_LIMIT_BYTES`. */
   readonly maxPayloadBytes?: number;
+  /** Bytes that all its connections together are read, each second and each day (UTC); frames' headers included. */
+  readonly maxBytesPerSecond?: number;
+  readonly maxBytesPerDay?: number;
   /** ms since 1970 */
   readonly createdAt: number;
 }
@@ -147,6 +150,9 @@ export interface TopicActivity {
   bytes: number;
   records: number;
   sessions: number;
+  /** Bytes that its format could not keep, and records that were cut at the format's limit (rules 7, 31). */
+  skippedBytes: number;
+  cutRecords: number;
   firstSeen: number;
   lastSeen: number;
 }
@@ -163,6 +169,8 @@ export interface SensorActivity {
   firstSeen: number;
   lastSeen: number;
   lastAddress: string;
+  /** Bytes of a day (UTC, days since 1970) over all its connections, frames' headers included. */
+  today: { readonly day: number; readonly bytes: number };
   topics: Record<string, TopicActivity>;
   refusals: Partial<Record<RefusalCode, RefusalCount>>;
 }

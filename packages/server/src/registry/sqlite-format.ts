@@ -31,7 +31,22 @@ export const MIGRATIONS: readonly Migration[] = [
     `);
   },
   (database) => database.exec('CREATE TABLE progress (role TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID'),
+  countWhatIsLeftOut,
 ];
+
+/** What is left out of streams is counted, and what comes in a day. */
+function countWhatIsLeftOut(database: DatabaseSync): void {
+  const save = database.prepare('UPDATE activity SET value = ? WHERE sensor = ?');
+  for (const { sensor, value } of database.prepare('SELECT sensor, value FROM activity').all()) {
+    const activity = JSON.parse(String(value)) as { topics: Record<string, object> };
+    const topics = Object.entries(activity.topics).map(([topic, counts]) => [
+      topic,
+      { skippedBytes: 0, cutRecords: 0, ...counts },
+    ]);
+    const counted = { today: { day: 0, bytes: 0 }, ...activity, topics: Object.fromEntries(topics) };
+    save.run(JSON.stringify(counted), String(sensor));
+  }
+}
 
 /**
  * The format version of a database; 0 for a new one.

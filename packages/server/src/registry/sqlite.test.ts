@@ -196,7 +196,30 @@ describe('the registry in SQLite', () => {
       assert.equal(migrated.types.get('8')?.value.createdAt, 5);
       await migrated.close();
       await (await openIn(folder, next)).close();
-      await assert.rejects(openIn(folder), { code: 'D4_REGISTRY_FORMAT', message: /format 2.*newer version/ });
+      const message = new RegExp(`format ${next.length},.*newer version`);
+      await assert.rejects(openIn(folder), { code: 'D4_REGISTRY_FORMAT', message });
+    }),
+  );
+
+  it(
+    'counts what is left out from zero where an older version has not counted it',
+    inFolder(async (folder, file) => {
+      await (await openIn(folder, MIGRATIONS.slice(0, 2))).close();
+      const uuid = newSensorId();
+      const counts = { frames: 1, bytes: 2, records: 3, sessions: 4, firstSeen: 5, lastSeen: 6 };
+      const seen = { firstSeen: 5, lastSeen: 6, lastAddress: '192.0.2.7' };
+      const writer = new DatabaseSync(file);
+      const insert = writer.prepare('INSERT INTO activity (sensor, value) VALUES (?, ?)');
+      insert.run(uuid, JSON.stringify({ ...seen, topics: { maltrail: counts }, refusals: {} }));
+      writer.close();
+      const registry = await openIn(folder);
+      assert.deepEqual(registry.activity.find(uuid), {
+        ...seen,
+        today: { day: 0, bytes: 0 },
+        topics: { maltrail: { ...counts, skippedBytes: 0, cutRecords: 0 } },
+        refusals: {},
+      });
+      await registry.close();
     }),
   );
 

@@ -89,7 +89,7 @@ describe('who may use the Redis socket', () => {
       }
       client.send(['KEYS', '*'], ['DBSIZE'], ['INFO', 'keyspace']);
       await client.expect(
-        `*1\r\n$${key.length}\r\n${key}\r\n:1\r\n$47\r\n# Keyspace\r\ndb2:keys=1,expires=0,avg_ttl=0\r\n\r\n`,
+        `*1\r\n$${key.length}\r\n${key}\r\n:1\r\n$44\r\n# Keyspace\r\ndb2:keys=1,expires=0,avg_ttl=0\r\n\r\n`,
       );
       const stranger = await connect();
       if (password !== undefined) await stranger.ask('AUTH', Buffer.from(password));

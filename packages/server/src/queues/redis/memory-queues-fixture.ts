@@ -167,7 +167,7 @@ export class MemoryQueues implements Queues {
     for (const queue of this.#queues.values()) {
       const { access } = queue;
       if (access?.secret !== secret || (uuid !== undefined && uuid !== queue.uuid)) continue;
-      return { queue: queue.uuid, push: access.push, isCurrent: () => queue.access === access };
+      return { queue: queue.uuid, push: access.push, isCurrent: () => this.get(queue.uuid)?.access === access };
     }
     return undefined;
   }
