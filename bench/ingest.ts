@@ -26,7 +26,8 @@ async function sinkRate(mode: 'r0' | 'r1', payloadBytes: number, sensors: readon
   }
 }
 
-async function register(server: ServerProcess, sensors: readonly SensorId[]): Promise<void> {
+/** Registers sensors with the key of the benchmark. */
+export async function register(server: ServerProcess, sensors: readonly SensorId[]): Promise<void> {
   for (const uuid of sensors) {
     const added = await runD4(['sensor', 'add', '--home', server.home, '--uuid', uuid, '--key', KEY, '--approve']);
     if (added.code !== 0) throw new Error(added.stderr);

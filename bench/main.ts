@@ -1,10 +1,11 @@
+import { fairnessFigures } from './fairness.ts';
 import { ingestFigures } from './ingest.ts';
 import { latencyFigures } from './latency.ts';
 import { line, machine } from './report.ts';
 
 // `npm run bench`: all figures, or those whose group is named.
 
-const groups = { latency: latencyFigures, ingest: ingestFigures };
+const groups = { latency: latencyFigures, ingest: ingestFigures, fairness: fairnessFigures };
 const wanted = process.argv.slice(2);
 
 console.log(machine());

@@ -47,11 +47,16 @@ export class ArchivingServer {
     return Number(this.server.info.listen.split(':').at(-1));
   }
 
-  /** `kill -9`, and a new start on the same home and port. */
+  /** `kill -9`, and a new start. */
   async killAndStart(): Promise<void> {
-    const { info } = this.server;
     await this.server.kill9();
-    this.server = await launchServer({ home: info.home, args: ['--listen', info.listen] });
+    await this.start();
+  }
+
+  /** Starts the server, which has ended, on the same home and port. */
+  async start(): Promise<void> {
+    const { home, listen } = this.server.info;
+    this.server = await launchServer({ home, args: ['--listen', listen] });
   }
 
   async dispose(): Promise<void> {

@@ -9,6 +9,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { FrameEncoder, newSensorId, PROTOCOL_VERSION, type SensorId, sensorIdHex } from '@d4ts/protocol';
 import type { ItemView, QueueView, SensorView, Status } from '@d4ts/server';
 import { type CommandResult, launchServer, runD4, type ServerProcess, startD4 } from '@d4ts/testkit';
+import { Redis } from 'ioredis';
 
 /** How long something that must happen may take, in ms. */
 const PATIENCE = 20_000;
@@ -220,6 +221,46 @@ describe('the management commands', () => {
     for (const each of [uuid, again]) await done(`queue remove ${each}`);
     assert.match(await fails(1, `queue pop ${uuid}`), /D4_NOT_FOUND/);
     assert.match(await fails(1, 'queue add nosuch'), /D4_TYPE_NOT_ACCEPTED/);
+  });
+
+  it('make queues of groups, change them, and give them credentials', async () => {
+    const [a, b] = [await addSensor(), await addSensor()];
+    const send = async ({ encoder }: typeof a, text: string): Promise<void> => {
+      const socket = await connectSensor();
+      socket.end(encoder.encode(3, Buffer.from(text), 1));
+      await once(socket, 'close');
+    };
+    const uuid = (await done(`queue add 3 --group ${a.uuid},${sensorIdHex(a.uuid)} --limit 100`)).trimEnd();
+    await send(a, 'a1\n');
+    await send(b, 'b1\n');
+    await done(`queue edit ${uuid} --add ${b.uuid} --limit 50 --description both`);
+    await send(b, 'b2\n');
+    await done(`queue edit ${uuid} --remove ${a.uuid}`);
+    await send(a, 'a2\n');
+    await send(b, 'b3\n');
+    await until(async () => (await json<QueueView>(`queue show ${uuid}`)).length === 3, 'the items');
+    assert.equal(await done(`queue peek ${uuid} -n 9`), 'a1\nb2\nb3\n');
+    const shown = await json<QueueView>(`queue show ${uuid}`);
+    assert.deepEqual([shown.group, shown.limit, shown.description], [[b.uuid], 50, 'both']);
+    assert.match(await fails(2, `queue edit ${uuid} --remove ${b.uuid}`), /D4_BAD_GROUP/);
+    assert.match(await fails(2, `queue edit ${uuid}`), /say what to change/);
+    assert.match(await fails(2, `queue edit ${uuid} --add nonsense`), /Expected a UUID/);
+
+    const secret = (await done(`queue credential ${uuid} --push`)).trimEnd();
+    assert.match(secret, /^[\w-]{41}$/);
+    assert.match(await done(`queue show ${uuid}`), /^credential +issued \S+, may take and push items$/m);
+    const redis = new Redis(`redis://${server.info.redis}/2`, { password: secret, lazyConnect: true });
+    await redis.connect();
+    assert.equal(await redis.rpop(`analyzer:3:${uuid}`), 'a1');
+    assert.equal(await redis.lpush(`analyzer:3:${uuid}`, 'pushed'), 3);
+    const ended = once(redis, 'close');
+    redis.options.retryStrategy = () => null;
+    assert.match(await done(`queue credential ${uuid} --revoke`), /has no credential/);
+    await ended;
+    redis.disconnect();
+    await fails(2, `queue credential ${uuid} --push --revoke`);
+    assert.equal(await done(`queue pop ${uuid} -n 9`), 'b2\nb3\npushed\n');
+    await done(`queue remove ${uuid}`);
   });
 
   it('block addresses, networks and sensors, each once', async () => {

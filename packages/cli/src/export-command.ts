@@ -21,7 +21,9 @@ interface UdpFlags {
 export function registerExportCommand(program: Command): void {
   const command = program
     .command('export')
-    .description('send the records of a queue to another program; the queue may also be in a genuine Redis');
+    .description(
+      'send the records of a queue to another program; the queue may also be in a genuine Redis. A password, or the secret of a queue credential, is taken from D4_REDIS_PASSWORD',
+    );
   const udp = new ExporterCommand('udp')
     .description('one datagram for each record, with a newline; for Maltrail: -t maltrail -i HOST -p 8337')
     .requiredOption('-t, --type <type>', "the queue's type: a number, or a meta type's name", parseType)
@@ -58,7 +60,8 @@ async function run({
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   try {
-    const options = { type, queue, host, port, redisHost, redisPort, rate, verbose };
+    const redisPassword = process.env.D4_REDIS_PASSWORD || undefined;
+    const options = { type, queue, host, port, redisHost, redisPort, redisPassword, rate, verbose };
     process.exitCode = await runUdpExport(options, stop.signal, process.stderr);
   } finally {
     process.removeListener('SIGTERM', onSignal);

@@ -6,7 +6,7 @@ import { parseSensorId, type SensorId } from '@d4ts/protocol';
 import type { SessionInfo } from '../ingest/port.ts';
 import { type ApiFixture, LOCAL_TOKEN, NOW, startApiFixture } from './api-fixture.ts';
 import { popItems } from './queue-items.ts';
-import type { BlockView, Items, QueueView, SensorView, Status, TypeView } from './schemas.ts';
+import type { BlockView, Credential, Items, QueueView, SensorView, Status, TypeView } from './schemas.ts';
 
 let fixture: ApiFixture;
 let lastSensor = 0;
@@ -233,6 +233,32 @@ test('a queue from its making to its removal', async () => {
   await ask('DELETE', `/queues/${made.uuid}`, 204);
   assert.equal(await askForError('DELETE', `/queues/${made.uuid}`, 404), 'D4_NOT_FOUND');
   assert.equal(await askForError('GET', `/queues/${made.uuid}/items`, 404), 'D4_NOT_FOUND');
+});
+
+test('a queue may be changed, and may have a credential', async () => {
+  const sensors = [nextUuid(), nextUuid()];
+  const group = sensors.map((uuid) => uuid.replaceAll('-', '').toUpperCase());
+  const { uuid } = await ask<QueueView>('POST', '/queues', 201, { type: '3', group });
+  assert.deepEqual(fixture.queues.get(uuid)?.wanted?.group, sensors);
+  assert.equal(await askForError('POST', '/queues', 400, { type: '3', group: [] }), 'D4_BAD_REQUEST');
+  assert.equal(await askForError('POST', '/queues', 400, { type: '3', group: ['x'] }), 'D4_BAD_UUID');
+  const view = await ask<QueueView>('PATCH', `/queues/${uuid}`, 200, { revision: 1, limit: 5, add: [group[0]] });
+  assert.deepEqual([view.group, view.credential, view.revision], [null, null, 1]);
+  assert.equal(await askForError('PATCH', `/queues/${uuid}`, 400, { limit: 0 }), 'D4_BAD_REQUEST');
+  assert.equal(await askForError('PATCH', `/queues/${nextUuid()}`, 404, { limit: 1 }), 'D4_NOT_FOUND');
+
+  const issued = await ask<Credential>('POST', `/queues/${uuid}/credential`, 201, { push: true });
+  assert.equal(fixture.queues.accessBy(issued.secret)?.queue, uuid);
+  const shown = await fixture.call('GET', `/api/v1/queues/${uuid}`);
+  assert.deepEqual((shown.body as QueueView).credential, { push: true, createdAt: 0 });
+  assert.ok(!shown.text.includes(issued.secret));
+  await ask('DELETE', `/queues/${uuid}/credential`, 204);
+  await ask('DELETE', `/queues/${uuid}/credential`, 204);
+  assert.equal(fixture.queues.accessBy(issued.secret), undefined);
+  for (const method of ['POST', 'DELETE']) {
+    assert.equal(await askForError(method, `/queues/${nextUuid()}/credential`, 404, {}), 'D4_NOT_FOUND');
+  }
+  await fixture.queues.remove(uuid);
 });
 
 test('a pop of large items stops at 8 MiB, and takes no more than it gives', async () => {

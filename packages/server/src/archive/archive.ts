@@ -224,7 +224,6 @@ class JournalArchive implements Archive {
     await archiver.drop();
     archived.filesFinished += archiver.filesFinished;
     archived.archiver = undefined;
-    this.#folders.forget();
   }
 
   async #saveAll(): Promise<void> {

@@ -3,18 +3,15 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { syncFolder } from '../journal/segment.ts';
 
-/** How many folders are known to be there. */
-const MAX_KNOWN = 10_000;
-
 /**
  * Makes folders below a root. A link in the way is never followed: it is renamed aside, and said so (docs/journal.md,
- * rule 32).
+ * rule 32). What was looked at once is looked at again, for somebody may have put a link there since.
  */
 export class Folders {
   readonly root: string;
   readonly #log: Logger;
-  /** Folders that are there, or are being made. */
-  readonly #known = new Map<string, Promise<void>>();
+  /** Folders that are being looked at, or made. */
+  readonly #making = new Map<string, Promise<void>>();
 
   constructor(root: string, log: Logger) {
     this.root = root;
@@ -27,22 +24,15 @@ export class Folders {
     for (const segment of segments) {
       const parent = path;
       path = join(path, segment);
-      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-      const making = this.#known.get(path) ?? this.#makeOne(path, parent);
-      this.#known.set(path, making);
+      const making = this.#making.get(path) ?? this.#makeOne(path, parent);
+      this.#making.set(path, making);
       try {
         await making;
-      } catch (error) {
-        this.#known.delete(path);
-        throw error;
+      } finally {
+        this.#making.delete(path);
       }
     }
     return path;
-  }
-
-  /** Forgets what it knows, e.g. because somebody removed a folder. */
-  forget(): void {
-    this.#known.clear();
   }
 
   async #makeOne(path: string, parent: string): Promise<void> {

@@ -38,10 +38,13 @@ export class PartFile {
   #created = false;
   readonly #hash: Hash = createHash('sha256');
   readonly #held: HeldMemory;
+  readonly #makeFolder: () => Promise<unknown>;
 
-  constructor(path: string, held: HeldMemory) {
+  /** @param makeFolder sees to it that the file's folder is there, and is no link; called before each write */
+  constructor(path: string, held: HeldMemory, makeFolder: () => Promise<unknown>) {
     this.path = path;
     this.#held = held;
+    this.#makeFolder = makeFolder;
   }
 
   /** Bytes in memory. */
@@ -66,6 +69,7 @@ export class PartFile {
       this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#buffered);
     this.#letGo();
     const member = await compress(content, { level });
+    await this.#makeFolder();
     const file = await open(this.#part, this.#created ? APPEND : CREATE, 0o640);
     try {
       await file.appendFile(member);

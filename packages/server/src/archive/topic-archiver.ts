@@ -228,10 +228,10 @@ export class TopicArchiver {
   #begin(stream: ArchivedStream, rule: RotatedArchive, entry: Entry): OpenFile {
     const base = this.#takeName(stream, entry.time);
     const kind = this.#format.archive.kind === 'rotated' ? 'stream' : 'rejected';
-    const file = this.#newFile(`${base}.${rule.extension}`);
+    const folder = streamFolder(stream.definition, entry.time);
+    const file = this.#newFile(`${base}.${rule.extension}`, folder);
     if (stream.preamble.length > 0) file.add(stream.preamble);
     const open = stream.begin(file, { base, kind, periodMs: rule.periodMs }, entry);
-    const folder = streamFolder(stream.definition, entry.time);
     const { metaHeader } = stream.definition;
     void this.#do(stream, open, async () => {
       await this.#parts.folders.make(folder);
@@ -271,10 +271,9 @@ export class TopicArchiver {
     const base = stream.open?.base ?? this.#takeName(stream, entry.time);
     const folder = streamFolder(stream.definition, stream.open?.firstTime ?? entry.time);
     this.#finish(stream, level);
-    const file = this.#newFile(`${base}.rest`);
+    const file = this.#newFile(`${base}.rest`, folder);
     file.add(Buffer.from(entry.bytes));
     void this.#do(stream, entry, async () => {
-      await this.#parts.folders.make(folder);
       const finished = await file.finish(level);
       await this.#announce(stream, [announcementFor(stream, rangeOf(entry), finished, 'rest', false)]);
     });
@@ -310,8 +309,9 @@ export class TopicArchiver {
     });
   }
 
-  #newFile(path: string): PartFile {
-    return new PartFile(join(this.#parts.folders.root, `${path}.gz`), this.held);
+  #newFile(path: string, folder: readonly string[]): PartFile {
+    const { folders } = this.#parts;
+    return new PartFile(join(folders.root, `${path}.gz`), this.held, () => folders.make(folder));
   }
 
   #takeName(stream: ArchivedStream, time: number): string {

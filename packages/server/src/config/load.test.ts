@@ -53,6 +53,14 @@ describe('loadConfig', () => {
     assert.equal(config.journal.policy, 'fsync');
   });
 
+  it('keeps the password of the analyzers’ port to itself', () => {
+    const config = load({ environment: { D4_REDIS_PASSWORD: 'hush' }, file: 'redis-socket: d4.sock\n' });
+    assert.deepEqual([config.redisPassword, config.redisSocket], ['hush', 'd4.sock']);
+    const reports = describeConfig(config).map(({ name, value }) => `${name} ${value}`);
+    assert.ok(reports.includes('redis-password ********'));
+    assert.ok(!refusal({ environment: { D4_REDIS_PASSWORD: 'x'.repeat(513) } }).includes('xxx'));
+  });
+
   it('takes a flag before a variable, that before the file, that before the default', () => {
     const file = 'listen: 127.0.0.1:1\nweb: 127.0.0.1:2\nredis: "[::1]:3"\nlimits:\n  max-payload-bytes: 5000\n';
     const environment = { D4_LISTEN: '127.0.0.1:4', D4_WEB: '127.0.0.1:5', D4_REDIS: '' };

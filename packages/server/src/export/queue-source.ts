@@ -11,6 +11,8 @@ export interface QueueAddress {
   readonly queue: string;
   readonly redisHost: string;
   readonly redisPort: number;
+  /** The password of the socket, or the secret of the queue's credential, where one is asked for. */
+  readonly redisPassword?: string | undefined;
 }
 
 /** The database of analyzer queues (docs/drop-in.md). */
@@ -59,6 +61,7 @@ export class QueueSource {
       host: address.redisHost,
       port: address.redisPort,
       db: DATABASE,
+      ...(address.redisPassword !== undefined && { password: address.redisPassword }),
       // RESP2 is what every Redis speaks.
       protocol: 2,
       connectionName: this.#name,

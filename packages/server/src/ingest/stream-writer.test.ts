@@ -53,7 +53,11 @@ function writerOf(topic: HeldTopic, options: Partial<StreamOptions> = {}) {
     log,
     after: undefined,
     continues: () => false,
-    share: { add: (bytes) => void (counts.shared += bytes) },
+    share: {
+      add(bytes) {
+        counts.shared += bytes;
+      },
+    },
     earlier: undefined,
     onPreamble: () => undefined,
     mayLog: () => false,

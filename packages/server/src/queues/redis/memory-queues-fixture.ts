@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { D4Error, parseSensorId } from '@d4ts/protocol';
-import type { Queue, QueueAccess, QueueInfo, Queues, UnknownQueueConsumer } from '../port.ts';
+import type { NewQueue, Queue, QueueAccess, QueueInfo, Queues, UnknownQueueConsumer } from '../port.ts';
 
 /** How a queue for tests answers `pop`: at once, or through a promise as one whose items lie on disk. */
 export type PopMode = 'at once' | 'later';
@@ -9,6 +9,8 @@ export type PopMode = 'at once' | 'later';
 export class MemoryQueue implements Queue {
   readonly uuid: string;
   readonly topic: string;
+  /** How it was asked for. */
+  wanted: NewQueue | undefined;
   /** Its credential, if it has one. */
   access: { readonly secret: string; readonly push: boolean } | undefined;
   /** How the next pops are answered. */
@@ -127,8 +129,10 @@ export class MemoryQueues implements Queues {
     return this.#queues.get(uuid);
   }
 
-  async add(options: { topic: string; uuid?: string }): Promise<MemoryQueue> {
-    return this.make(options.topic, options.uuid);
+  async add(options: NewQueue): Promise<MemoryQueue> {
+    const queue = this.make(options.topic, options.uuid);
+    queue.wanted = options;
+    return queue;
   }
 
   /** As `add`, at once. */
