@@ -1,10 +1,9 @@
 import { newSensorId, type SensorId } from '@d4ts/protocol';
 import { launchServer } from '@d4ts/testkit';
-import { register } from './ingest.ts';
+import { KEY, register } from './ingest.ts';
 import { end, firstLine, start } from './processes.ts';
 import type { Figure } from './report.ts';
 
-const KEY = 'the key of the benchmark';
 const SECONDS = 5;
 const PAYLOAD_BYTES = 4096;
 /** Sensors with one connection each; the flooding one has as many as it may. */

@@ -5,7 +5,7 @@ import type { Figure } from './report.ts';
 
 const CONNECTIONS = 8;
 const SECONDS = 5;
-const KEY = 'the key of the benchmark';
+export const KEY = 'the key of the benchmark';
 
 /** Bytes of payload per second, in MB/s. */
 async function rate(port: number, payloadBytes: number, sensors: readonly SensorId[]): Promise<number> {

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buffer, text } from 'node:stream/consumers';
+import { buffer, json, text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
-import { newSensorId, type SensorId } from '@d4ts/protocol';
-import type { ArchivedFileView, Status } from '@d4ts/server';
+import { FrameEncoder, newSensorId, PROTOCOL_VERSION, type SensorId, WIRE_TYPE } from '@d4ts/protocol';
+import type { ArchivedFilePage, ArchivedFileView, Items, QueueView, Status } from '@d4ts/server';
 import { type CommandResult, launchServer, runD4, type ServerProcess, startD4 } from '@d4ts/testkit';
 
 /** How long something that must happen may take, in ms. */
@@ -86,12 +90,6 @@ export class ArchivingServer {
     return { stdout, stderr };
   }
 
-  async addSensor(): Promise<SensorId> {
-    const uuid = newSensorId();
-    await this.done('sensor', 'add', '--uuid', uuid, '--key', KEY, '--approve');
-    return uuid;
-  }
-
   /** A configuration directory for `d4 client`. */
   clientDirectory({ sensor, type, metaHeader, snaplen = 4096 }: SensorSettings): string {
     const directory = mkdtempSync(join(this.#folder, 'client-'));
@@ -103,28 +101,87 @@ export class ArchivingServer {
   }
 
   /** Sends all of `input` with `d4 client`, as one session. */
-  async send(settings: SensorSettings, input: string | Buffer): Promise<void> {
+  async sendByClient(settings: SensorSettings, input: string | Buffer): Promise<void> {
     const { code, stderr } = await runD4(['client', '-c', this.clientDirectory(settings)], { input });
     assert.deepEqual([code, stderr], [0, '']);
   }
 
-  /** The finished files that the command lists, in the order in which they were finished. */
-  async files(...filter: string[]): Promise<ArchivedFileView[]> {
-    const listed: ArchivedFileView[] = JSON.parse(await this.done('archive', 'list', '-n', '100000', '--json', ...filter));
-    return listed.reverse();
+  /** Sends all of `input` as one session. */
+  async send({ sensor, type, metaHeader, snaplen = 4096 }: SensorSettings, input: string | Buffer): Promise<void> {
+    const encoder = new FrameEncoder({ sensor, key: Buffer.from(KEY), version: PROTOCOL_VERSION });
+    const socket = connect({ host: '127.0.0.1', port: this.sensorPort, ca: this.server.info.ca });
+    await once(socket, 'secureConnect');
+    if (metaHeader !== undefined) socket.write(encoder.encode(WIRE_TYPE.metaHeader, Buffer.from(metaHeader), 1));
+    const bytes = Buffer.from(input);
+    for (let at = 0; at < bytes.length; at += snaplen) {
+      socket.write(encoder.encode(type, bytes.subarray(at, at + snaplen), 1));
+    }
+    socket.resume().end();
+    await once(socket, 'close');
+  }
+
+  /** Asks the HTTP interface; POST where there is a body. */
+  async ask<T>(path: string, body?: object): Promise<T> {
+    const { url, ca, token } = this.server.info;
+    const method = body === undefined ? 'GET' : 'POST';
+    const headers = { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) };
+    const asked = request(`${url}/api/v1${path}`, { method, ca, headers, agent: false });
+    asked.end(body === undefined ? undefined : JSON.stringify(body));
+    const [response]: IncomingMessage[] = await once(asked, 'response');
+    assert.ok(response !== undefined);
+    const answer: unknown = await json(response);
+    assert.ok(response.statusCode === 200 || response.statusCode === 201, `${path}: ${JSON.stringify(answer)}`);
+    return answer as T;
+  }
+
+  async addSensor(): Promise<SensorId> {
+    const uuid = newSensorId();
+    await this.ask('/sensors', { uuid, key: KEY, approve: true });
+    return uuid;
+  }
+
+  async acceptType(name: string): Promise<void> {
+    await this.ask('/types', { name });
+  }
+
+  /** Makes a queue. @returns its uuid */
+  async addQueue(type: string): Promise<string> {
+    return (await this.ask<QueueView>('/queues', { type })).uuid;
+  }
+
+  /** Takes all items of a queue. */
+  async popAll(queue: string): Promise<string[]> {
+    const popped: string[] = [];
+    for (;;) {
+      const { items } = await this.ask<Items>(`/queues/${queue}/pop?count=1000`, {});
+      if (items.length === 0) return popped;
+      popped.push(...items.map(({ data }) => data));
+    }
+  }
+
+  /** All finished files, or those of a topic, in the order in which they were finished. */
+  async files(topic?: string): Promise<ArchivedFileView[]> {
+    const files: ArchivedFileView[] = [];
+    const query = new URLSearchParams({ limit: '1000', ...(topic !== undefined && { type: topic }) });
+    for (;;) {
+      const { items, next } = await this.ask<ArchivedFilePage>(`/archive/files?${query}`);
+      files.push(...items);
+      if (next === null) return files.reverse();
+      query.set('after', next);
+    }
   }
 
   status(): Promise<Status> {
-    return this.done('status', '--json').then((json) => JSON.parse(json) as Status);
+    return this.ask('/status');
   }
 
   /** Waits for finished files of which `holds` is true. */
   async untilFiles(
     holds: (files: readonly ArchivedFileView[]) => boolean,
-    ...filter: string[]
+    topic?: string,
   ): Promise<ArchivedFileView[]> {
     for (const end = Date.now() + PATIENCE; ; ) {
-      const files = await this.files(...filter);
+      const files = await this.files(topic);
       if (holds(files)) return files;
       assert.ok(Date.now() < end, `not within ${PATIENCE} ms: ${JSON.stringify(files)}\n${this.server.log()}`);
       await setTimeout(50);

@@ -56,9 +56,10 @@ async function consume(address: string, key: string, popped: { line: string; at:
   try {
     for (;;) {
       const first = await redis.brpop(key, 0);
+      popped.push({ line: first?.[1] ?? '', at: performance.now() });
       const more = (await redis.rpop(key, 50)) ?? [];
       const at = performance.now();
-      for (const line of [first?.[1] ?? '', ...more]) popped.push({ line, at });
+      for (const line of more) popped.push({ line, at });
     }
   } catch {
     redis.disconnect();

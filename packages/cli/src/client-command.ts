@@ -17,7 +17,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 export function registerClientCommand(program: Command): void {
   const command = new ClientCommand('client')
     .description('read a source and send it to a D4 server, as the configuration directory says')
-    .requiredOption('--config <directory>', 'the configuration directory (-c)')
+    .requiredOption('-c, --config <directory>', 'the configuration directory')
     .addOption(boolean('tls', 'TLS to the server; false is plain TCP (-ce)', DEFAULT_OPTIONS.tls))
     .addOption(boolean('check-certificate', 'check the certificate of the server; false takes any (-cc)'))
     .option('--pin <sha256>', 'take the server (or the authority) whose certificate has this SHA-256')
@@ -84,7 +84,7 @@ async function run(said: CommandOptions): Promise<void> {
 }
 
 function boolean(name: string, description: string, preset?: boolean): Option {
-  const option = new Option(`--${name} [boolean]`, description).preset('true').argParser((text) => {
+  const option = new Option(`--${name} [boolean]`, description).argParser((text) => {
     const value = parseGoBoolean(text);
     if (value === undefined) throw new InvalidArgumentError(`Allowed is ${BOOLEAN_FORM}.`);
     return value;
@@ -93,7 +93,8 @@ function boolean(name: string, description: string, preset?: boolean): Option {
 }
 
 function duration(name: string, description: string, presetMs: number): Option {
-  return new Option(`--${name} <duration>`, description).default(presetMs, `${presetMs} ms`).argParser((text) => {
+  const preset = presetMs % 1000 === 0 ? `${presetMs / 1000}s` : `${presetMs}ms`;
+  return new Option(`--${name} <duration>`, description).default(presetMs, preset).argParser((text) => {
     const value = parseDuration(text);
     if (value === undefined) throw new InvalidArgumentError(`Allowed is ${DURATION_FORM}.`);
     return value;

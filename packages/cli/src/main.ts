@@ -28,6 +28,10 @@ const MODULES: readonly CommandModule[] = [
   },
 ];
 
+const HELP_NOTES = `
+More about a command: d4 help sensor add
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration`;
+
 /** Codes of errors that mean wrong use or configuration. */
 const WRONG_USE = /^D4_(USAGE|CONFIG|BAD_[A-Z_]+)$/;
 
@@ -46,10 +50,28 @@ async function run(args: readonly string[]): Promise<void> {
   const program = new Command('d4')
     .description('The D4 sensor network: server, sensor client, exporters, management')
     .version(manifest.version, '--version')
-    .option('--debug', 'show where an error came from');
+    .option('--debug', 'show where an error came from')
+    .addHelpText('after', HELP_NOTES);
   for (const { load } of meant(args)) (await load())(program);
   throwInsteadOfExiting(program);
+  if (args[0] === 'help') {
+    commandNamed(program, args.slice(1)).outputHelp();
+    return;
+  }
   await program.parseAsync([...args], { from: 'user' });
+}
+
+/** The command of these words: commander's own help looks at the first one alone. */
+function commandNamed(program: Command, words: readonly string[]): Command {
+  let command = program;
+  for (const word of words.filter((each) => !each.startsWith('-'))) {
+    const found = command.commands.find((each) => each.name() === word);
+    if (found === undefined) {
+      throw new D4Error('D4_USAGE', `there is no command "${words.join(' ')}": try ${fullName(command)} --help`);
+    }
+    command = found;
+  }
+  return command;
 }
 
 /** The module of the command that is the first word; all of them for help, and for what is not a command. */

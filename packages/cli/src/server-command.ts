@@ -72,11 +72,9 @@ async function runServer(config: Config): Promise<void> {
 
 /** What stands on standard output from then on; in one write, so that a reader of the last line has all of it. */
 function readyText({ version, file, defaultPassword }: RunningServer, home: string): string {
-  const first =
-    defaultPassword === undefined
-      ? ''
-      : `first start: the administrator's password and API key are in ${defaultPassword}\n`;
-  return `${first}d4 server ${version} is ready: sensors at ${file.listen} (TLS), web at https://${file.web}/, analyzers at ${file.redis} (Redis protocol), home ${home}\n`;
+  const password =
+    defaultPassword === undefined ? '' : `the administrator's first password and API key are in ${defaultPassword}\n`;
+  return `${password}d4 server ${version} is ready: sensors at ${file.listen} (TLS), web at https://${file.web}/, analyzers at ${file.redis} (Redis protocol), home ${home}\n`;
 }
 
 function printConfig(config: Config, json: boolean): void {

@@ -145,7 +145,10 @@ test('a stop while the input is open exits 1', async () => {
     await recorder.until(() => recorder.frames.length === 1);
     client.stop();
     assert.equal(await client.exit, 1);
-    assert.match(client.stderr(), /stopped: 0 bytes .* and what the standard input still had/);
+    assert.match(
+      client.stderr(),
+      /stopped: everything that was read was sent; what the standard input still had was not/,
+    );
   });
 });
 
@@ -219,7 +222,18 @@ test('a refused sensor loses nothing: what was sent before the refusal is sent a
     const client = await deliver(address, events, { environment: { settleMs: 150 } });
     assert.equal(recorder.connections.length, 4);
     assert.deepEqual(recorder.payload(3, 3), events);
-    assert.match(client.stderr(), /closed the connection right after the first frames .*is the sensor approved/);
+    assert.match(client.stderr(), /closed the connection right after the first frames .*not approved, wrong key/);
+    assert.ok(client.stderr().includes(`"d4 sensor show ${TEST_UUID}"`), 'what to ask the server');
+  });
+});
+
+test('what was sent on a connection that was refused counts as not delivered', async () => {
+  await withRecorder({ onFrame: ({ socket }) => socket.destroy() }, async (_recorder, address) => {
+    const client = startClient(address, { options: { retryMs: 0 }, environment: { settleMs: 10_000 } });
+    client.stdin.end('line\n');
+    assert.equal(await client.exit, 1);
+    assert.match(client.stderr(), /or TLS is expected\? /);
+    assert.match(client.stderr(), /gave up: 5 bytes that were read have not been delivered\n$/);
   });
 });
 

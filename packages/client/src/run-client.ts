@@ -61,7 +61,7 @@ function networkOptions(
     timeoutMs: options.connectTimeoutMs,
     ...(options.tor ? { proxy: environment.socksProxy } : {}),
   };
-  return { route, retryMs: options.retryMs };
+  return { route, sensor: config.sensor, retryMs: options.retryMs };
 }
 
 async function deliver(
@@ -147,8 +147,18 @@ function exitCode(
   if (problem !== undefined) report.say(`${source.name} cannot be read: ${problem}`);
   if (outcome === 'delivered') return problem === undefined ? 0 : 1;
   if (stream.unflushed === 0 && source.endless && signal.aborted) return 0;
-  const rest = source.endless || complete ? '' : `, and what ${source.name} still had`;
   const why = outcome === 'aborted' ? 'stopped' : 'gave up';
-  report.say(`${why}: ${stream.unflushed} bytes that were read have not been delivered${rest}`);
+  report.say(`${why}: ${notDelivered(stream.unflushed, source.endless || complete ? undefined : source.name)}`);
   return 1;
+}
+
+/** @param open the source, where it had more */
+function notDelivered(bytes: number, open: string | undefined): string {
+  const rest = open === undefined ? '' : `what ${open} still had`;
+  if (bytes > 0) {
+    return `${bytes} bytes that were read have not been delivered${rest === '' ? '' : `, and ${rest}`}`;
+  }
+  return rest === ''
+    ? 'everything was sent, but whether all of it arrived is not known'
+    : `everything that was read was sent; ${rest} was not`;
 }

@@ -144,6 +144,18 @@ test('a server that closes within the handshake', async () => {
   rude.close();
 });
 
+test('a server that speaks no TLS is called that', async () => {
+  const plain = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  });
+  plain.listen(0, '127.0.0.1');
+  await once(plain, 'listening');
+  const { port } = plain.address() as AddressInfo;
+  await refuses(`127.0.0.1:${port}`, { files: { 'rootCA.crt': certificates.ca } }, /does not speak TLS .*-ce=false/);
+  plain.close();
+});
+
 /** A SOCKS5 proxy for one kind of request (RFC 1928): CONNECT without authentication. */
 async function socksProxy(targets: string[], answer = 0): Promise<net.Server> {
   const server = net.createServer((socket) => {

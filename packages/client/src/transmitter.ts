@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SensorId } from '@d4ts/protocol';
 import { Backoff } from './backoff.ts';
 import { addressText } from './destination.ts';
 import { dial, type Route } from './dial.ts';
@@ -12,6 +13,8 @@ export type Outcome = 'delivered' | 'failed' | 'aborted';
 /** Settings of a network transmission. */
 export interface NetworkOptions {
   readonly route: Route;
+  /** For messages. */
+  readonly sensor: SensorId;
   /** The longest wait between attempts, in ms; 0 fails at the first one. */
   readonly retryMs: number;
 }
@@ -29,6 +32,12 @@ export async function transmit(transmission: Transmission, options: NetworkOptio
   const { signal } = environment;
   const where = addressText(options.route.server);
   const backoff = new Backoff(options.retryMs, environment.random);
+  let refused = false;
+  const givenUp = (outcome: Outcome): Outcome => {
+    // What the network took on a connection that was refused is not delivered.
+    if (refused) stream.restart();
+    return outcome;
+  };
   for (;;) {
     report.state(`connecting to ${where}`);
     const startedAt = performance.now();
@@ -46,22 +55,22 @@ export async function transmit(transmission: Transmission, options: NetworkOptio
       const skipped = stream.skippedBytes - skippedBefore;
       if (skipped > 0) report.say(`${skipped} bytes of a long record, cut by the broken connection, were left out`);
       if (ended !== 'broken') return ended;
-      trouble = connection.settled
-        ? `the connection to ${where} broke (${connection.reason})`
-        : `${where} closed the connection right after the first frames (${connection.reason}): does it know this ` +
-          'uuid, is the sensor approved, are key and type right? What was sent is kept';
+      if (connection.settled) trouble = `the connection to ${where} broke (${connection.reason})`;
+      else trouble = refusalText(options, connection.reason);
+      refused = !connection.settled;
     } catch (cause) {
-      if (signal.aborted) return 'aborted';
+      if (signal.aborted) return givenUp('aborted');
       if ((cause as NodeJS.ErrnoException).code === 'ECONNREFUSED') {
         // Nobody listens, so the last connection was not refused, it broke: what the network took is not sent again.
         stream.release();
         transmission.room.wake();
+        refused = false;
       }
       trouble = `cannot reach ${where}: ${reasonOf(cause)}`;
     }
     if (options.retryMs === 0) {
       report.say(trouble);
-      return 'failed';
+      return givenUp('failed');
     }
     const waitMs = backoff.next();
     report.trouble(trouble, waitMs);
@@ -69,9 +78,19 @@ export async function transmit(transmission: Transmission, options: NetworkOptio
     try {
       await sleep(waitMs, undefined, { signal });
     } catch {
-      return 'aborted';
+      return givenUp('aborted');
     }
   }
+}
+
+/** A server that refuses a sensor says nothing to it: what its operator can be asked for. */
+function refusalText({ route, sensor }: NetworkOptions, reason: string): string {
+  const expectsTls = route.trust === undefined ? ', or TLS is expected' : '';
+  return (
+    `${addressText(route.server)} closed the connection right after the first frames (${reason}): unknown uuid, ` +
+    `not approved, wrong key or type${expectsTls}? There, "d4 sensor show ${sensor}" and "d4 status" say why. ` +
+    'What was sent is kept'
+  );
 }
 
 /** One connection to a server, from its first frame to its end. */
@@ -218,6 +237,9 @@ function reasonOf(cause: unknown): string {
   if (error.code !== undefined && CERTIFICATE_CODES.has(error.code)) {
     return `its certificate was not issued by an authority in rootCA.crt (${error.message})`;
   }
+  if (error.code !== undefined && NO_TLS_CODES.has(error.code)) {
+    return `what answers there does not speak TLS (${error.code}); -ce=false is plain TCP`;
+  }
   return error.message || String(error.code ?? error.name);
 }
 
@@ -227,4 +249,10 @@ const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+const NO_TLS_CODES: ReadonlySet<string> = new Set([
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
+  'ERR_SSL_HTTP_REQUEST',
 ]);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { AttemptThrottle } from './api/attempt-throttle.ts';
@@ -27,7 +28,7 @@ import { VERSION } from './version.ts';
 export interface RunningServer extends ServerFacts {
   /** What `<home>/server.json` says. */
   readonly file: ServerFile;
-  /** Path of `DEFAULT_PASSWORD`, where this was the first start of the home. */
+  /** Path of `DEFAULT_PASSWORD`, which is there until the password is changed. */
   readonly defaultPassword: string | undefined;
   /**
    * Stops accepting, finishes what has arrived, saves everything, within 10 s; the second call waits for the first.
@@ -63,7 +64,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
 
   const registry = await openSqliteRegistry({ file: paths.registry, keyFile: paths.registryKey, log });
   parts.add('registry', STOP_WITHIN.registry, () => registry.close());
-  const isFirstStart = await completeFirstStart(registry, paths.defaultPassword, startedAt);
+  await completeFirstStart(registry, paths.defaultPassword, startedAt);
   const identity = await openIdentity(paths, log, startedAt);
 
   const journal = await openFileJournal({
@@ -171,7 +172,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
   return {
     ...facts,
     file: written,
-    defaultPassword: isFirstStart ? paths.defaultPassword : undefined,
+    defaultPassword: existsSync(paths.defaultPassword) ? paths.defaultPassword : undefined,
     stop: () => parts.stop(),
   };
 }

@@ -55,7 +55,7 @@ test('counts are whole numbers in their range', () => {
 });
 
 test('sizes are bytes, in units of 1,000 or 1,024', () => {
-  const cases: [string, number | null][] = [
+  const cases: [string, number | 'none'][] = [
     ['500', 500],
     ['500B', 500],
     ['64kB', 64_000],
@@ -63,7 +63,7 @@ test('sizes are bytes, in units of 1,000 or 1,024', () => {
     ['10m', 10_000_000],
     ['1.5GiB', 1_610_612_736],
     ['2TB', 2_000_000_000_000],
-    ['none', null],
+    ['none', 'none'],
   ];
   for (const [text, size] of cases) assert.equal(sizeArgument(text), size, text);
   for (const text of ['', '0', '0.1', '-1', 'MB', '5i', '1 MB', '1PB', '1e3', '99999TB', 'None'])

@@ -61,9 +61,9 @@ export function sensorUuidArgument(text: string): SensorId {
 const SIZE = /^(\d{1,15}(?:\.\d{1,6})?)(?:([kMGT])i?)?B?$/i;
 const SIZE_UNITS = ['', 'K', 'M', 'G', 'T'];
 
-/** Reads a size in bytes: `500`, `64kB`, `10MB`, `1.5GiB` (units of 1,000, with an `i` of 1,024); null for `none`. */
-export function sizeArgument(text: string): number | null {
-  if (text === 'none') return null;
+/** Reads a size in bytes: `500`, `64kB`, `10MB`, `1.5GiB` (units of 1,000, with an `i` of 1,024), or `none`. */
+export function sizeArgument(text: string): number | 'none' {
+  if (text === 'none') return text;
   const [, number = '', unit = ''] = SIZE.exec(text) ?? [];
   const base = /i/i.test(text) ? 1_024 : 1_000;
   const bytes =

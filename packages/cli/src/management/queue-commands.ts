@@ -113,7 +113,7 @@ export function registerQueueCommands(program: Command): void {
       '-n, --count <N>',
       'at most so many',
       countArgument(1, MAX_ITEMS),
-      1,
+      10,
     ),
     async ({ api, json }, { count }, uuid) => {
       const { items } = await api.get<Items>(`/queues/${uuid}/items?count=${count}`);

@@ -16,12 +16,15 @@ interface AddOptions {
   readonly approve?: boolean;
 }
 
+/** In bytes. */
+type Limit = number | 'none';
+
 interface EditOptions {
   readonly description?: string;
   readonly mail?: string;
-  readonly rate?: number | null;
-  readonly quota?: number | null;
-  readonly maxPayload?: number | null;
+  readonly rate?: Limit;
+  readonly quota?: Limit;
+  readonly maxPayload?: Limit;
 }
 
 /** Adds `d4 sensor …`. */
@@ -82,9 +85,9 @@ export function registerSensorCommands(program: Command): void {
       const change = {
         description,
         mail,
-        maxBytesPerSecond: rate,
-        maxBytesPerDay: quota,
-        maxPayloadBytes: maxPayload,
+        maxBytesPerSecond: limitIn(rate),
+        maxBytesPerDay: limitIn(quota),
+        maxPayloadBytes: limitIn(maxPayload),
       };
       if (Object.values(change).every((value) => value === undefined)) {
         throw new D4Error('D4_USAGE', 'say what to change: --description, --mail, --rate, --quota or --max-payload');
@@ -129,6 +132,11 @@ export function registerSensorCommands(program: Command): void {
       await show(kicked, () => `${kicked.connections} connections of sensor ${uuid} are closed\n`);
     },
   );
+}
+
+/** A limit as the HTTP interface takes it: null takes it away. */
+function limitIn(limit: Limit | undefined): number | null | undefined {
+  return limit === 'none' ? null : limit;
 }
 
 /** The key as the HTTP interface takes it: text, or base64 for other bytes. */

@@ -150,8 +150,11 @@ function parseFile(file: string): object {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return {};
-    throw new D4Error('D4_CONFIG', `${file} cannot be read: ${String(error)}`, error);
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    // That a home is no directory is said when it is opened.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return {};
+    const why = error instanceof Error ? error.message : String(error);
+    throw new D4Error('D4_CONFIG', `${file} cannot be read: ${why}`, error);
   }
   const document = parseDocument(text);
   const problem = document.errors[0];
@@ -205,7 +208,7 @@ export function allowedValues(setting: Setting): string {
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
   if (schema.type === 'boolean') return 'true, false';
   if (setting.hostPort) return 'HOST:PORT, in quotes in YAML where it starts with a bracket';
-  return schema.maxLength === undefined ? 'text' : `text of 1 to ${schema.maxLength} characters`;
+  return schema.maxLength === undefined ? 'text that is not empty' : `text of 1 to ${schema.maxLength} characters`;
 }
 
 function fromText(text: string, setting: Setting): unknown {

@@ -54,6 +54,13 @@ describe('a home', () => {
     assert.equal(existsSync(join(root, 'server.json.77.new')), false);
   });
 
+  it('that cannot be made, or is no directory, is refused', () => {
+    writeFileSync(join(folder, 'file'), '');
+    for (const place of ['/proc/d4/home', join(folder, 'file'), join(folder, 'file', 'home')]) {
+      assert.throws(() => openHome(place), { code: 'D4_HOME_FAILED', message: /choose another/ }, place);
+    }
+  });
+
   it('of a newer version is refused', () => {
     openHome(root).release();
     writeFileSync(join(root, 'format'), '2\n');

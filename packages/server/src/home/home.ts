@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { D4Error } from '@d4ts/protocol';
 import { writeFileDurably } from '../registry/durable-file.ts';
@@ -79,10 +79,22 @@ function makeFolder(root: string): void {
       }
       return;
     }
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeFolders(root);
     chmodSync(root, 0o700);
   } catch (error) {
     throw error instanceof D4Error ? error : failed(root, error);
+  }
+}
+
+/** One by one: where nothing can be made, as in /proc, the recursive `mkdirSync` of Node 24 never returns. */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another server may have made it meanwhile.
+    if (!existsSync(path)) throw error;
   }
 }
 

@@ -227,7 +227,7 @@ export class Connection implements SessionEffects, UnprovedMember {
     const now = this.#hub.now();
     this.#lastReceiveAt = now;
     this.session.receive(chunk, now);
-    this.#share?.received(this, chunk.length);
+    this.#share?.received(chunk.length);
     if (this.session.over) return;
     if (!this.session.isProved) this.#hub.touch(this);
     this.#stream?.writer.flush();

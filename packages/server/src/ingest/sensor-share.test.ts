@@ -32,9 +32,9 @@ test('a rate is kept over any time, after a burst of one second', (t) => {
   mock.timers.enable({ apis: ['setTimeout'] });
   t.after(() => mock.timers.reset());
   const { share, member, pass } = shareOf({ maxBytesPerSecond: 100_000 });
-  share.received(member, 100_000);
+  share.received(100_000);
   assert.equal(share.holds, false);
-  share.received(member, 50_000);
+  share.received(50_000);
   assert.equal(share.holds, true);
   pass(499);
   assert.equal(share.holds, true);
@@ -43,7 +43,7 @@ test('a rate is kept over any time, after a burst of one second', (t) => {
   let read = 0;
   for (let ms = 0; ms < 10_000; ms += 10) {
     if (!share.holds) {
-      share.received(member, 7_000);
+      share.received(7_000);
       read += 7_000;
     }
     pass(10);
@@ -58,10 +58,10 @@ test('a rate is kept over any time, after a burst of one second', (t) => {
 test('a quota holds until the day is over, or there is more of it; bytes of another day do not count', (t) => {
   mock.timers.enable({ apis: ['setTimeout'] });
   t.after(() => mock.timers.reset());
-  const { share, member, activity, pass } = shareOf({ maxBytesPerDay: 500 });
-  share.received(member, 499);
+  const { share, activity, pass } = shareOf({ maxBytesPerDay: 500 });
+  share.received(499);
   assert.deepEqual([activity.today, share.holds], [{ day: 5, bytes: 499 }, false]);
-  share.received(member, 1);
+  share.received(1);
   assert.equal(share.holds, true);
   share.setBounds({ maxBytesPerDay: 501 });
   assert.equal(share.holds, false);
@@ -70,7 +70,7 @@ test('a quota holds until the day is over, or there is more of it; bytes of anot
   pass(DAY_MS);
   share.tick();
   assert.equal(share.holds, false);
-  share.received(member, 1);
+  share.received(1);
   assert.deepEqual(activity.today, { day: 6, bytes: 1 });
   share.setBounds({ maxBytesPerDay: 1 });
   assert.equal(share.holds, true);
@@ -84,25 +84,9 @@ test('what waits for the journal holds until half of it is left', () => {
   assert.deepEqual([share.holds, member.seen], [false, [true, false]]);
 });
 
-test('several connections have the turn of one, and the one that was read least recently goes first', async () => {
-  const { share, member } = shareOf({});
-  share.received(member, 1_000_000);
-  assert.equal(share.holds, false, 'one alone has its turn anyway');
-  const order: string[] = [];
-  const [a, b] = ['a', 'b'].map((name) => ({ updateHold: () => void (share.holds || order.push(name)) }));
-  assert.ok(a && b);
-  share.leave(member);
-  share.join(a);
-  share.join(b);
-  share.received(a, 64 * 1024);
-  assert.equal(share.holds, true);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([share.holds, order], [false, ['b', 'a']]);
-});
-
 test('a server that stops takes what has arrived', () => {
-  const { share, member } = shareOf({ maxBytesPerDay: 1, maxBytesPerSecond: 1 });
-  share.received(member, 1_000_000);
+  const { share } = shareOf({ maxBytesPerDay: 1, maxBytesPerSecond: 1 });
+  share.received(1_000_000);
   assert.equal(share.holds, true);
   share.lift();
   assert.equal(share.holds, false);

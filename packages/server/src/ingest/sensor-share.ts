@@ -4,8 +4,6 @@ import type { Sensor, SensorActivity } from '../registry/port.ts';
 /** What a paced sensor may send at once after a rest: so many ms of its rate, and at least so many bytes. */
 const BURST_MS = 1_000;
 const MIN_BURST_BYTES = 64 * 1024;
-/** A sensor with several connections is read so far in one turn of the event loop, in bytes. */
-const TURN_BYTES = 64 * 1024;
 
 /** A connection of a sensor. */
 export interface ShareMember {
@@ -28,13 +26,12 @@ export interface ShareOptions {
 }
 
 /**
- * What all connections of one sensor share, so that it cannot starve others: its rate, its bytes of the day, what of it
- * waits for the journal, its turn. Beyond any of them none of its sockets is read for a while: it waits, and nothing is
- * lost.
+ * What all connections of one sensor share, so that it cannot starve others: its rate, its bytes of the day, and what
+ * of it waits for the journal, which is what it can get of a commit. Beyond any of them none of its sockets is read for a
+ * while: it waits, and nothing is lost.
  */
 export class SensorShare {
   readonly #options: ShareOptions;
-  /** The one that was read last at the end. */
   readonly #members = new Set<ShareMember>();
   #bounds: SensorBounds;
   #waiting = 0;
@@ -43,8 +40,6 @@ export class SensorShare {
   #tokens: number;
   #tokensAt: number;
   #refill: NodeJS.Timeout | undefined;
-  #turnBytes = 0;
-  #turn: NodeJS.Immediate | undefined;
   #lifted = false;
   #holds = false;
 
@@ -75,12 +70,11 @@ export class SensorShare {
   }
 
   /** Bytes have come over one of the connections. */
-  received(member: ShareMember, bytes: number): void {
+  received(bytes: number): void {
     const { activity, wall } = this.#options;
     const now = wall();
     activity.today = { day: dayOf(now), bytes: bytesOfDay(activity, now) + bytes };
     if (this.#bounds.maxBytesPerSecond !== undefined) this.#setTokens(this.#tokensNow() - bytes);
-    if (this.#members.size > 1) this.#takeTurn(member, bytes);
     this.#update();
   }
 
@@ -115,19 +109,6 @@ export class SensorShare {
 
   stop(): void {
     clearTimeout(this.#refill);
-    clearImmediate(this.#turn);
-  }
-
-  /** All connections together have the turn of one, and the one that was read least recently goes first in the next. */
-  #takeTurn(member: ShareMember, bytes: number): void {
-    this.#members.delete(member);
-    this.#members.add(member);
-    this.#turnBytes += bytes;
-    this.#turn ??= setImmediate(() => {
-      this.#turn = undefined;
-      this.#turnBytes = 0;
-      this.#update();
-    });
   }
 
   #tokensNow(): number {
@@ -160,10 +141,10 @@ export class SensorShare {
 
   #update(): void {
     const limited = !this.#lifted && (this.#isOverQuota() || this.#isTooFast());
-    const holds = limited || this.#full || this.#turnBytes >= TURN_BYTES;
+    const holds = limited || this.#full;
     if (holds === this.#holds) return;
     this.#holds = holds;
-    for (const member of [...this.#members]) member.updateHold();
+    for (const member of this.#members) member.updateHold();
   }
 }
 

@@ -96,6 +96,29 @@ export function journalContract(name: string, open: () => Promise<OpenedJournal>
       },
     );
 
+    withJournal(
+      'a gap advances its stream by what it stands for, also after reopening',
+      async ({ journal, reopen }) => {
+        let log = await journal.open('3');
+        const stream = newStream('3');
+        const gap: EntryDraft = { ...lines('{"why":"x"}'), kind: ENTRY_KIND.gap, leftOut: 1_000 };
+        await log.append(stream, 0, [gap, lines('a\n'), gap]);
+        await assert.rejects(log.append(stream, 2, [lines('b\n')]), { code: 'D4_JOURNAL_OFFSET' });
+        if (reopen === undefined) await log.append(stream, 2_002, [mark(ENTRY_KIND.close, ENTRY_FLAG.crashed)]);
+        else log = await (await reopen()).open('3');
+        const entries = (await readAll(log)).filter((entry) => entry.kind !== ENTRY_KIND.define);
+        assert.deepEqual(
+          entries.map(({ kind, offset }) => [kind, offset]),
+          [
+            [ENTRY_KIND.gap, 1_000],
+            [ENTRY_KIND.data, 1_000],
+            [ENTRY_KIND.gap, 2_002],
+            [ENTRY_KIND.close, 2_002],
+          ],
+        );
+      },
+    );
+
     withTopic('keeps the fragments of a large record, flagged, up to the largest entry', async (log) => {
       const stream = newStream('3');
       const fragment = (flags: number, records: number): EntryDraft => {

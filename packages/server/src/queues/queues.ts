@@ -36,8 +36,10 @@ export function recordedSequences(registry: Registry, formats: (topic: Topic) =>
   const cursors = registry.loadCursors();
   for (const [uuid, { value }] of registry.queues.entries()) {
     const topic = sourceTopic(value.topic, formats(value.topic));
-    const { sequence = 1, side = [] } = cursors.get(uuid) ?? {};
-    const recorded = [sequence, side.at(-1)?.sequence ?? 1, value.filters.at(-1)?.from ?? 1];
+    const { sequence = 1, record = 0, side = [] } = cursors.get(uuid) ?? {};
+    // An entry of which items were taken must not come again under its sequence.
+    const cursor = record > 0 ? sequence + 1 : sequence;
+    const recorded = [cursor, side.at(-1)?.sequence ?? 1, value.filters.at(-1)?.from ?? 1];
     highest.set(topic, Math.max(highest.get(topic) ?? 1, ...recorded));
   }
   return (topic) => highest.get(topic) ?? 1;

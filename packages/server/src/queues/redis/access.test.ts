@@ -150,6 +150,13 @@ describe('who may use the Redis socket', () => {
     assert.equal(await holder.rpop(key), 'b');
     await assert.rejects(holder.rpop(formatQueueKey(other)), /NOPERM/);
     holder.disconnect();
+    for (const protocol of [2, 3] as const) {
+      queue.add('x');
+      const bySecret = new Redis({ ...options, protocol, password: await credential() });
+      assert.ok(await bySecret.rpop(key));
+      await assert.rejects(bySecret.rpop(formatQueueKey(other)), /NOPERM/);
+      bySecret.disconnect();
+    }
   });
 });
 

@@ -37,7 +37,7 @@ export class Gate {
   }
 
   /**
-   * What a client may do from now on, by `AUTH <secret>`, `AUTH default <password>` or `AUTH <queue uuid> <secret>`.
+   * What a client may do from now on, by `AUTH <secret>`, `AUTH default <secret>` or `AUTH <queue uuid> <secret>`.
    * @throws {ReplyError} where the secret is wrong, or its address has tried too many
    */
   login(address: string, user: string | undefined, secret: Buffer): Rights {
@@ -56,10 +56,12 @@ export class Gate {
   }
 
   #rightsOf(user: string | undefined, secret: Buffer): Rights | undefined {
-    if (user === 'default' && this.#password === undefined) return 'all';
     if (user === undefined || user === 'default') {
       if (this.#password !== undefined && timingSafeEqual(this.#password, digest(secret))) return 'all';
-      return user === undefined ? this.#queues.accessBy(secret.toString()) : undefined;
+      // Client libraries that know a secret alone name the default user in HELLO.
+      const access = this.#queues.accessBy(secret.toString());
+      // As in Redis without a password: the default user is let in with any.
+      return access ?? (user === 'default' && this.#password === undefined ? 'all' : undefined);
     }
     const queue = sensorIdFrom(user);
     return queue === undefined ? undefined : this.#queues.accessBy(secret.toString(), queue);
