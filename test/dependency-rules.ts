@@ -120,7 +120,8 @@ function packageViolation(
   const name = packageName(specifier);
   const owner = [...manifests.values()].find((manifest) => manifest.name === name);
   const own = owner !== undefined;
-  if (owner !== undefined && !owner.entryPoints.has(specifier)) return `'${specifier}' reaches into ${name}: import '${name}'`;
+  if (owner !== undefined && !owner.entryPoints.has(specifier))
+    return `'${specifier}' reaches into ${name}: import '${name}'`;
   if (importer.owner === undefined) {
     return own || rootDependencies.has(name) || isDeclaredAnywhere(name, manifests) ? undefined : undeclared(name);
   }

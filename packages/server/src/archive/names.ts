@@ -2,7 +2,7 @@ import { type SensorId, sensorIdHex, WIRE_TYPE } from '@d4ts/protocol';
 import type { StreamDefinition } from '../journal/port.ts';
 
 /** The day in UTC that a time (ms since 1970) lies in, as folders: year, month, day. */
-export function dayFolders(time: number): [string, string, string] {
+function dayFolders(time: number): [string, string, string] {
   const [year = '', month = '', day = ''] = new Date(time).toISOString().slice(0, 10).split('-');
   return [year, month, day];
 }

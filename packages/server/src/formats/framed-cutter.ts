@@ -71,6 +71,7 @@ export class FramedCutter implements Cutter {
     if (this.#searching !== undefined) {
       this.#hasEnded = true;
       this.#searchOn(EMPTY, sink);
+      this.#endHeld(sink);
       // The last search may have found whole records: a part of one behind them would not be told from them.
       this.#skipCarried(this.#searching ?? WHY.damaged, sink);
       return false;
@@ -81,9 +82,14 @@ export class FramedCutter implements Cutter {
       this.#report(sink);
       return true;
     }
+    this.#endHeld(sink);
+    return false;
+  }
+
+  /** No record follows preamble that is held. */
+  #endHeld(sink: CutSink): void {
     if (this.#hasReported) this.#reportHeld(sink);
     else skip(this.#held.take().length, WHY.alone, sink);
-    return false;
   }
 
   #skipCarried(why: string, sink: CutSink): void {

@@ -69,6 +69,15 @@ const streams: FormatSample[] = [
   sample('a block whose lengths differ', [start, plain(1), broken, all], 6, { skipped: broken.length }),
   sample('bytes that are none', [start, plain(1), Buffer.alloc(13, 0xff), all], 6, { skipped: 13 }),
   sample('goes on in mid-block', [all.subarray(10)], 4, { earlier: start, skipped: (some[0]?.length ?? 0) - 10 }),
+  sample(
+    'goes on, and has nothing but a section and its interfaces',
+    [plain(400).subarray(0, 12), start, interfaceBlock()],
+    0,
+    {
+      earlier: start,
+      skipped: 12 + start.length + interfaceBlock().length,
+    },
+  ),
   sample('goes on with a new section', [start, all], 5, { earlier: bigStart }),
   sample('pcap', [sampleFile('mixed_soup.pcap')], 0, { skipped: 3731, refused: true }),
   sample('a packet before any section', [plain(4)], 0, { skipped: plain(4).length, refused: true }),
