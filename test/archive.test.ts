@@ -413,3 +413,29 @@ test('names that sensors choose, and links planted in the archive, lead nowhere'
   const refused = await running.d4('archive', 'cat', later?.id ?? '');
   assert.deepEqual([refused.code, refused.stdout], [1, '']);
 });
+
+test('while it is paused no files are made; then they are, in the root that is set by then', async (t) => {
+  const running = await ArchivingServer.launch({ D4_ARCHIVE_PAUSED: 'true' });
+  t.after(() => running.dispose());
+  const sensor = await running.addSensor();
+  const queue = await running.addQueue('1');
+  const capture = sample('ipv6.pcap');
+  await running.send({ sensor, type: 1 }, capture);
+  const { archive } = await running.status();
+  assert.deepEqual(archive, { root: running.root, paused: true, topics: [] });
+  assert.match(await running.done('status'), /^archive .*, paused: no files are made$/m);
+  await running.server.stop();
+  await running.start({ D4_ARCHIVE_ROOT: 'elsewhere' });
+  const [file, ...more] = await running.untilFiles((files) => files.length > 0);
+  assert.ok(file !== undefined && more.length === 0);
+  assert.ok(file.path.startsWith(join(running.home, 'elsewhere', sensorIdHex(sensor))));
+  assert.ok(contentOf(file.path).equals(capture));
+  assert.deepEqual(await running.popAll(queue), [file.path]);
+  assert.deepEqual(filesBelow(running.root), []);
+  await running.server.stop();
+  await running.start();
+  assert.deepEqual(
+    (await running.files()).map(({ path, state }) => [path, state]),
+    [[file.path, 'outside']],
+  );
+});

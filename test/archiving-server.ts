@@ -35,8 +35,8 @@ export class ArchivingServer {
     this.server = server;
   }
 
-  static async launch(): Promise<ArchivingServer> {
-    return new ArchivingServer(await launchServer());
+  static async launch(environment: Readonly<Record<string, string>> = {}): Promise<ArchivingServer> {
+    return new ArchivingServer(await launchServer({ environment }));
   }
 
   get home(): string {
@@ -58,9 +58,9 @@ export class ArchivingServer {
   }
 
   /** Starts the server, which has ended, on the same home and port. */
-  async start(): Promise<void> {
+  async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const { home, listen } = this.server.info;
-    this.server = await launchServer({ home, args: ['--listen', listen] });
+    this.server = await launchServer({ home, args: ['--listen', listen], environment });
   }
 
   async dispose(): Promise<void> {

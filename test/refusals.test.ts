@@ -290,7 +290,8 @@ class Peer {
     socket.on('error', () => {});
     socket.resume();
     socket.write(what);
-    await once(socket, 'close');
+    // What is refused before the handshake may be reset.
+    await ended(socket);
   }
 }
 

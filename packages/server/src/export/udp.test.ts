@@ -189,6 +189,15 @@ describe('runUdpExport', () => {
     assert.match(said.text, /connected to the queue server/);
   });
 
+  it('stops while it waits to try again', async () => {
+    await socket.close();
+    start();
+    await said.until('trying again until there is one');
+    // The connection that failed is gone, and the next attempt is some time away.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(await stopped(), 0);
+  });
+
   it('starts before the server, and stops while there is none', async () => {
     const { port } = socket.address;
     await socket.close();
