@@ -44,7 +44,8 @@ export async function ingestFigures(): Promise<Figure[]> {
   for (const payloadBytes of [4096, 150]) {
     const r0 = await sinkRate('r0', payloadBytes, sensors);
     const r1 = await sinkRate('r1', payloadBytes, sensors);
-    const server = await launchServer();
+    // The archive is measured by itself.
+    const server = await launchServer({ environment: { D4_ARCHIVE_PAUSED: 'true' } });
     try {
       await register(server, sensors);
       const taken = await rate(Number(server.info.listen.split(':').at(-1)), payloadBytes, sensors);

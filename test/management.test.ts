@@ -203,7 +203,8 @@ describe('the management commands', () => {
       for await (const chunk of child.stdout) chunks.push(chunk);
       return Buffer.concat(chunks);
     };
-    assert.deepEqual(await popped(`queue peek ${uuid} -n 10`), lines);
+    assert.deepEqual(await popped(`queue peek ${uuid}`), lines);
+    assert.deepEqual(await popped(`queue peek ${uuid} -n 1`), lines.subarray(0, 5));
     assert.deepEqual(await json<ItemView[]>(`queue peek ${uuid} -n 3`), [
       { data: 'one\r', encoding: 'utf8' },
       { data: 'tw\0o', encoding: 'utf8' },

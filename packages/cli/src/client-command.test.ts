@@ -88,7 +88,11 @@ test('SIGTERM while nobody takes the frames exits 1', async () => {
   child.stdout.destroy();
   const [code] = await closed;
   assert.equal(code, 1);
-  assert.match(said, /stopped: \d+ bytes that were read have not been delivered/);
+  // Whether the client had read ahead when the signal came depends on the machine.
+  assert.match(
+    said,
+    /stopped: (\d+ bytes that were read have not been delivered|everything that was read was sent; what)/,
+  );
 });
 
 test('the flags of the Go client, before and after -c', async () => {

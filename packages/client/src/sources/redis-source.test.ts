@@ -103,12 +103,19 @@ test('a Redis server that comes later, or comes back, is used again', async () =
   await third.close();
 });
 
-test('a stop while the Redis server is away ends the source', async () => {
+test('a stop while the Redis server is away ends the source, also between two attempts', async () => {
   const server = new ListServer();
   const port = await server.listen();
   await server.close();
-  const { stop, items } = open(port);
-  const end = items.next();
-  stop.abort();
-  assert.equal((await end).done, true);
+  for (const waitMs of [0, 10]) {
+    const failed = Promise.withResolvers<string>();
+    const { stop, items } = open(port, failed.resolve);
+    const end = items.next();
+    if (waitMs > 0) {
+      await failed.promise;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+    stop.abort();
+    assert.equal((await end).done, true);
+  }
 });

@@ -58,10 +58,16 @@ export function redisListSource(options: RedisListOptions): Source {
 }
 
 async function pop(redis: Redis, options: RedisListOptions, stop: AbortSignal): Promise<Buffer | undefined> {
+  // While it reconnects, the library leaves a command waiting, also when it is told to disconnect.
+  const stopped = Promise.withResolvers<undefined>();
+  const onStop = () => stopped.resolve(undefined);
+  stop.addEventListener('abort', onStop, { once: true });
   try {
-    return (await redis.lpopBuffer(options.queue)) ?? undefined;
+    return (await Promise.race([redis.lpopBuffer(options.queue), stopped.promise])) ?? undefined;
   } catch (error) {
     if (!stop.aborted) options.onTrouble(`LPOP ${options.queue}: ${(error as Error).message}`);
     return undefined;
+  } finally {
+    stop.removeEventListener('abort', onStop);
   }
 }

@@ -48,6 +48,8 @@ export class QueueSource {
   #takesCount = true;
   #lost = false;
   #closing = false;
+  /** Ends what is under way when we close the connection: the library leaves it waiting where it is reconnecting. */
+  #onClosed: (() => void) | undefined;
 
   /**
    * @param warn is told what the operator should know, one line at a time
@@ -122,6 +124,7 @@ export class QueueSource {
   close(): void {
     this.#closing = true;
     this.#redis.disconnect();
+    this.#onClosed?.();
   }
 
   async #takeOnce(signal: AbortSignal): Promise<Buffer[]> {
@@ -144,10 +147,14 @@ export class QueueSource {
     const done = new AbortController();
     const stop = () => void this.#stop(done.signal);
     signal.addEventListener('abort', stop, { once: true });
+    // A promise for each call: a race with one that lives as long as we do would keep memory for each turn.
+    const closed = Promise.withResolvers<never>();
+    this.#onClosed = () => closed.reject(new Error('the connection was closed'));
     if (signal.aborted) stop();
     try {
-      return await pending;
+      return await Promise.race([pending, closed.promise]);
     } finally {
+      this.#onClosed = undefined;
       signal.removeEventListener('abort', stop);
       done.abort();
     }

@@ -10,6 +10,8 @@ import { type MemoryQueue, MemoryQueues } from '../queues/redis/memory-queues-fi
 import { type RedisSocket, startRedisSocket } from '../queues/redis/socket.ts';
 import { runUdpExport, type UdpExportOptions } from './udp.ts';
 
+/** Where nobody else takes the port of a server that a test has stopped. */
+const REDIS_HOST = '127.0.0.33';
 const EVENTS = readFileSync(new URL('../../../../test/data/maltrail/events.txt', import.meta.url));
 
 const HAS_IPV6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
@@ -85,12 +87,12 @@ describe('runUdpExport', () => {
   let running: Promise<number> | undefined;
 
   const listen = (port: number): Promise<RedisSocket> =>
-    startRedisSocket({ listen: { host: '127.0.0.1', port }, queues, log: pino({ level: 'silent' }) });
+    startRedisSocket({ listen: { host: REDIS_HOST, port }, queues, log: pino({ level: 'silent' }) });
 
   function start(options: Partial<UdpExportOptions> = {}): void {
     const { uuid } = queue;
     const to = { type: 'maltrail', queue: uuid.replaceAll('-', ''), host: '127.0.0.1', port: receiver.port };
-    const from = { redisHost: '127.0.0.1', redisPort: socket.address.port };
+    const from = { redisHost: REDIS_HOST, redisPort: socket.address.port };
     running = runUdpExport({ ...to, ...from, verbose: true, ...options }, stop.signal, said);
   }
 
