@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
 import { newSensorId, type SensorId } from '@d4ts/protocol';
-import { launchServer, makeTestCertificates, runD4, type ServerProcess } from '@d4ts/testkit';
+import { launchServer, makeTestCertificates, type ServerProcess } from '@d4ts/testkit';
 import { end, firstLine, start } from './processes.ts';
 import type { Figure } from './report.ts';
 
@@ -16,7 +19,7 @@ async function rate(port: number, payloadBytes: number, sensors: readonly Sensor
   return bytes / seconds / 1e6;
 }
 
-async function sinkRate(mode: 'r0' | 'r1', payloadBytes: number, sensors: readonly SensorId[]): Promise<number> {
+export async function sinkRate(mode: 'r0' | 'r1', payloadBytes: number, sensors: readonly SensorId[]): Promise<number> {
   const { cert, key } = await makeTestCertificates();
   const sink = start('sink.ts', [mode, KEY, JSON.stringify({ cert, key })]);
   try {
@@ -27,11 +30,19 @@ async function sinkRate(mode: 'r0' | 'r1', payloadBytes: number, sensors: readon
 }
 
 /** Registers sensors with the key of the benchmark. */
+/** Registers and approves sensors, all with the benchmark's key. */
 export async function register(server: ServerProcess, sensors: readonly SensorId[]): Promise<void> {
+  const agent = new Agent({ keepAlive: true, ca: server.info.ca });
   for (const uuid of sensors) {
-    const added = await runD4(['sensor', 'add', '--home', server.home, '--uuid', uuid, '--key', KEY, '--approve']);
-    if (added.code !== 0) throw new Error(added.stderr);
+    const body = JSON.stringify({ uuid, key: KEY, approve: true });
+    const headers = { authorization: server.info.token, 'content-type': 'application/json' };
+    const call = request(`${server.info.url}/api/v1/sensors`, { method: 'POST', agent, headers });
+    call.end(body);
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    if (answer.statusCode !== 201) throw new Error(`registering a sensor was answered with ${answer.statusCode}`);
+    await answer.resume().toArray();
   }
+  agent.destroy();
 }
 
 /**

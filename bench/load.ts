@@ -12,6 +12,10 @@ interface LoadOptions {
   readonly type: number;
   readonly payloadBytes: number;
   readonly seconds: number;
+  /** Of all connections together; as fast as it goes if not given. */
+  readonly bytesPerSecond?: number;
+  /** Ends each connection after so many bytes of payload, if given. */
+  readonly bytesPerConnection?: number;
 }
 
 const BURST_BYTES = 1024 * 1024;
@@ -36,7 +40,14 @@ async function send(sensor: SensorId, options: LoadOptions, until: number): Prom
   const failed = new Promise<never>((_, reject) => socket.once('error', reject));
   await Promise.race([new Promise((resolve) => socket.once('secureConnect', resolve)), failed]);
   let sent = 0;
-  while (performance.now() < until) {
+  const began = performance.now();
+  const pace = (options.bytesPerSecond ?? Number.POSITIVE_INFINITY) / options.connections / 1000;
+  while (performance.now() < until && sent < (options.bytesPerConnection ?? Number.POSITIVE_INFINITY)) {
+    const early = sent / pace - (performance.now() - began);
+    if (early > 1) {
+      await new Promise((resolve) => setTimeout(resolve, early));
+      continue;
+    }
     if (!socket.write(bytes)) {
       await Promise.race([new Promise((resolve) => socket.once('drain', resolve)), failed]);
     }

@@ -1,11 +1,21 @@
+import { archiveFigures } from './archive.ts';
 import { fairnessFigures } from './fairness.ts';
+import { footprintFigures } from './footprint.ts';
 import { ingestFigures } from './ingest.ts';
 import { latencyFigures } from './latency.ts';
+import { popFigures } from './pops.ts';
 import { line, machine } from './report.ts';
 
 // `npm run bench`: all figures, or those whose group is named.
 
-const groups = { latency: latencyFigures, ingest: ingestFigures, fairness: fairnessFigures };
+const groups = {
+  latency: latencyFigures,
+  ingest: ingestFigures,
+  fairness: fairnessFigures,
+  pops: popFigures,
+  footprint: footprintFigures,
+  archive: archiveFigures,
+};
 const wanted = process.argv.slice(2);
 
 console.log(machine());

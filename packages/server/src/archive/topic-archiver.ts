@@ -14,7 +14,7 @@ import { type RecordFileWriter, recordsOf } from './record-files.ts';
 import type { Slots } from './slots.ts';
 
 /** About how much of a topic is read at a time. */
-const BLOCK_BYTES = 1024 * 1024;
+const BLOCK_BYTES = 512 * 1024;
 /** A stream's bytes are written when so many have gathered (docs/journal.md, rule 27). */
 const STREAM_BUFFER_BYTES = 256 * 1024;
 /** Entries below this are copied, so that they do not hold the block they were read in. */

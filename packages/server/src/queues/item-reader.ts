@@ -4,7 +4,7 @@ import { pathIn } from './file-item.ts';
 import type { ItemSource } from './item-source.ts';
 
 /** About how much is read from the journal at a time, in bytes; two such blocks are held while items are taken. */
-const BLOCK_BYTES = 256 * 1024;
+const BLOCK_BYTES = 1024 * 1024;
 const FRAGMENT = ENTRY_FLAG.first | ENTRY_FLAG.middle | ENTRY_FLAG.last;
 
 /**
