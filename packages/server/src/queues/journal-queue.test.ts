@@ -243,7 +243,8 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
 test('a read that fails is an error of the pop that needs it, not of the process, and loses nothing that was taken', async (t) => {
   const { topic } = await topicIn(t);
   const stream = newStream();
-  for (let i = 0; i < 8; i++) await topic.append(stream, i * 200_000, [draft(`${'x'.repeat(199_999)}\n`, 1)]);
+  // Several times what is read ahead.
+  for (let i = 0; i < 24; i++) await topic.append(stream, i * 200_000, [draft(`${'x'.repeat(199_999)}\n`, 1)]);
   let broken = false;
   const unreadable: TopicLog = new Proxy(topic, {
     get(target, name) {
@@ -257,12 +258,12 @@ test('a read that fails is an error of the pop that needs it, not of the process
   const queue = await queueOn(unreadable);
   assert.equal((await queue.pop(1)).length, 1);
   broken = true;
-  const some = await queue.pop(8);
-  assert.ok(some.length < 7);
-  await assert.rejects(async () => queue.pop(8), /the disk/);
+  const some = await queue.pop(24);
+  assert.ok(some.length < 23);
+  await assert.rejects(async () => queue.pop(24), /the disk/);
   // An unhandled rejection would be reported by now.
   await new Promise((resolve) => setImmediate(resolve));
   broken = false;
-  assert.equal((await queue.pop(8)).length, 7 - some.length);
+  assert.equal((await queue.pop(24)).length, 23 - some.length);
   assert.equal(queue.length, 0);
 });
