@@ -1,6 +1,6 @@
 import { connect, type TLSSocket } from 'node:tls';
-import { FrameEncoder, newSensorId } from '@d4ts/protocol';
-import { launchServer, runD4 } from '@d4ts/testkit';
+import { FrameEncoder, newSensorId, type SensorId } from '@d4ts/protocol';
+import { launchServer, runD4, type ServerProcess } from '@d4ts/testkit';
 import { KEY, register } from './ingest.ts';
 import { end, firstLine, residentMegabytes, start } from './processes.ts';
 import type { Figure } from './report.ts';
@@ -33,29 +33,31 @@ async function unreadFigure(): Promise<Figure> {
   }
 }
 
+/** Connects a sensor and sends one frame. */
+async function sendOnce(server: ServerProcess, sensor: SensorId, type: number, payload: Buffer): Promise<TLSSocket> {
+  const [host = '', port = ''] = server.info.listen.split(':');
+  const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
+  socket.on('data', () => undefined).on('error', () => undefined);
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  const encoder = new FrameEncoder({ sensor, key: Buffer.from(KEY), version: 1 });
+  socket.write(encoder.encode(type, payload, 1));
+  return socket;
+}
+
 /** What a sensor costs that is connected, has sent one line, and is quiet. */
 async function idleFigure(): Promise<Figure> {
   const server = await launchServer();
   const sockets: TLSSocket[] = [];
   try {
-    const [host = '', port = ''] = server.info.listen.split(':');
     const sensors = Array.from({ length: IDLE_SENSORS }, () => newSensorId());
     await register(server, sensors);
     const before = residentMegabytes(server.pid);
-    for (const sensor of sensors) {
-      const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
-      socket.on('data', () => undefined).on('error', () => undefined);
-      sockets.push(socket);
-      await new Promise((resolve) => socket.once('secureConnect', resolve));
-      const encoder = new FrameEncoder({ sensor, key: Buffer.from(KEY), version: 1 });
-      socket.write(encoder.encode(3, Buffer.from('one line\n'), 1));
-    }
+    for (const sensor of sensors) sockets.push(await sendOnce(server, sensor, 3, Buffer.from('one line\n')));
     for (;;) {
       const status = JSON.parse((await runD4(['status', '--json', '--home', server.home])).stdout) as {
-        sessions: number | readonly unknown[];
+        sessions: readonly unknown[];
       };
-      const sessions = typeof status.sessions === 'number' ? status.sessions : status.sessions.length;
-      if (sessions >= IDLE_SENSORS) break;
+      if (status.sessions.length >= IDLE_SENSORS) break;
     }
     const grown = residentMegabytes(server.pid) - before;
     return { name: `an idle sensor, of ${IDLE_SENSORS} connected`, value: (grown * 1000) / IDLE_SENSORS, unit: 'kB' };
@@ -70,19 +72,12 @@ async function manySensorsFigures(): Promise<Figure[]> {
   const server = await launchServer();
   const sockets: TLSSocket[] = [];
   try {
-    const [host = '', port = ''] = server.info.listen.split(':');
     const sensors = Array.from({ length: IDLE_SENSORS }, () => newSensorId());
     await register(server, sensors);
     const before = residentMegabytes(server.pid);
+    const payload = Buffer.alloc(4096, 'some line of text\n');
     for (const sensor of sensors) {
-      for (const type of [3, 8]) {
-        const socket = connect({ host, port: Number(port), rejectUnauthorized: false });
-        socket.on('data', () => undefined).on('error', () => undefined);
-        sockets.push(socket);
-        await new Promise((resolve) => socket.once('secureConnect', resolve));
-        const encoder = new FrameEncoder({ sensor, key: Buffer.from(KEY), version: 1 });
-        socket.write(encoder.encode(type, Buffer.alloc(4096, 'some line of text\n'), 1));
-      }
+      for (const type of [3, 8]) sockets.push(await sendOnce(server, sensor, type, payload));
     }
     const closed = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
     for (const socket of sockets) socket.end();

@@ -184,12 +184,12 @@ class JournalArchive implements Archive {
   }
 
   async #begin(topic: Topic): Promise<TopicArchiver> {
-    const { journal, registry, formats, log } = this.#options;
+    const { journal, registry, formats } = this.#options;
     const source = await journal.open(topic);
     const files = await journal.open(filesTopic(topic));
     const progress = progressFrom(registry.loadProgress(progressName(topic)));
     const records = new RecordFileWriter(this.#folders);
-    const parts = { folders: this.#folders, slots: this.#slots, records, log };
+    const parts = { folders: this.#folders, slots: this.#slots, records };
     const archiver = new TopicArchiver(source, files, formats(topic), progress, parts);
     await archiver.catchUp();
     return archiver;

@@ -1,7 +1,6 @@
 import { constants } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import type { Logger } from 'pino';
 import type { Format, RecordArchive, RotatedArchive } from '../formats/port.ts';
 import { ENTRY_FLAG, ENTRY_KIND, type Entry, type TopicLog } from '../journal/port.ts';
 import { type Announcement, Announcer, announcementOf } from './announcement.ts';
@@ -34,7 +33,6 @@ export interface ArchiverParts {
   /** Bounds what is under way on disk at a time. */
   readonly slots: Slots;
   readonly records: RecordFileWriter;
-  readonly log: Logger;
 }
 
 /** Work on disk that is not announced yet: what it holds begins here. */
