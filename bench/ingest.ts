@@ -1,8 +1,6 @@
-import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
-import { Agent, request } from 'node:https';
 import { newSensorId, type SensorId } from '@d4ts/protocol';
 import { launchServer, makeTestCertificates, type ServerProcess } from '@d4ts/testkit';
+import { Api } from './api.ts';
 import { end, firstLine, start } from './processes.ts';
 import type { Figure } from './report.ts';
 
@@ -29,20 +27,10 @@ export async function sinkRate(mode: 'r0' | 'r1', payloadBytes: number, sensors:
   }
 }
 
-/** Registers sensors with the key of the benchmark. */
 /** Registers and approves sensors, all with the benchmark's key. */
 export async function register(server: ServerProcess, sensors: readonly SensorId[]): Promise<void> {
-  const agent = new Agent({ keepAlive: true, ca: server.info.ca });
-  for (const uuid of sensors) {
-    const body = JSON.stringify({ uuid, key: KEY, approve: true });
-    const headers = { authorization: server.info.token, 'content-type': 'application/json' };
-    const call = request(`${server.info.url}/api/v1/sensors`, { method: 'POST', agent, headers });
-    call.end(body);
-    const [answer] = (await once(call, 'response')) as [IncomingMessage];
-    if (answer.statusCode !== 201) throw new Error(`registering a sensor was answered with ${answer.statusCode}`);
-    await answer.resume().toArray();
-  }
-  agent.destroy();
+  using api = new Api(server);
+  for (const uuid of sensors) await api.call('POST', '/sensors', { uuid, key: KEY, approve: true });
 }
 
 /**

@@ -1,9 +1,11 @@
 import { archiveFigures } from './archive.ts';
+import { exportFigures } from './export.ts';
 import { fairnessFigures } from './fairness.ts';
 import { footprintFigures } from './footprint.ts';
 import { ingestFigures } from './ingest.ts';
 import { latencyFigures } from './latency.ts';
 import { popFigures } from './pops.ts';
+import { rareSensorFigures } from './rare-sensor.ts';
 import { line, machine } from './report.ts';
 
 // `npm run bench`: all figures, or those whose group is named.
@@ -15,6 +17,8 @@ const groups = {
   pops: popFigures,
   footprint: footprintFigures,
   archive: archiveFigures,
+  export: exportFigures,
+  'rare-sensor': rareSensorFigures,
 };
 const wanted = process.argv.slice(2);
 

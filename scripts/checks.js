@@ -8,6 +8,8 @@ import { node24 } from './node-24.js';
  */
 const CHECKS = [
   { name: 'types', command: ['tsc', '--noEmit'] },
+  { name: 'types of the pages', command: ['tsc', '--noEmit', '--project', 'packages/web'] },
+  { name: 'the pages know the interface', command: ['node', 'scripts/web-api.js', '--check'] },
   { name: 'style', command: ['biome', process.env.CI ? 'ci' : 'check', '--error-on-warnings', '.'] },
   { name: 'unused code', command: ['knip', '--no-progress', '--no-config-hints'] },
   { name: 'dependency rules', command: ['node', '--test', '--test-reporter=dot', 'test/dependency-rules.test.ts'] },

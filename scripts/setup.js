@@ -1,5 +1,6 @@
 /**
- * Makes a clone ready to run, before every command of package.json: what package-lock.json asks for, and Node.js 24.
+ * Makes a clone ready to run, before every command of package.json: what package-lock.json asks for, Node.js 24, and the
+ * pages.
  * With `--test` also the system packages that tests need. Runs under older Nodes; quick where nothing has changed.
  *
  * What follows it in an npm script is found anew in PATH, in which npm has put node_modules/.bin first: so `node` is
@@ -11,11 +12,13 @@ import { fileURLToPath } from 'node:url';
 import { installMisfit } from './installed.js';
 import { node24 } from './node-24.js';
 import { ensureTestPackages } from './system-packages.js';
+import { ensurePagesBuilt } from './web-build.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 try {
   ensureInstalled();
+  ensurePagesBuilt(root);
   if (process.argv.includes('--test')) ensureTestPackages();
 } catch (error) {
   process.stderr.write(`setup: ${error instanceof Error ? error.message : error}\n`);

@@ -9,7 +9,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   client: ['protocol'],
   server: ['protocol'],
   cli: ['client', 'server', 'protocol'],
-  web: ['server'],
+  web: [],
   testkit: ['protocol'],
 };
 
@@ -27,7 +27,8 @@ const SERVER_PARTS: Readonly<Record<string, readonly string[]>> = {
   queues: READERS_OF_THE_JOURNAL,
   export: READERS_OF_THE_JOURNAL,
   monitor: READERS_OF_THE_JOURNAL,
-  api: ['journal', 'registry', 'formats', 'archive', 'queues', 'export', 'monitor'],
+  retention: ['journal', 'registry', 'archive', 'queues'],
+  api: ['journal', 'registry', 'formats', 'archive', 'queues', 'export', 'monitor', 'retention'],
 };
 /** What only the API may import beside them: what ingest shows of itself, and what the running server does. */
 const OPEN_TO_API = ['packages/server/src/ingest/port.ts', 'packages/server/src/server-facts.ts'];
@@ -82,7 +83,7 @@ export function sourceFiles(root: string): string[] {
   );
   return files
     .map((file) => file.split(sep).join('/'))
-    .filter((file) => file.endsWith('.ts') && !/(^|\/)(node_modules|dist)\//.test(file))
+    .filter((file) => /\.tsx?$/.test(file) && !/(^|\/)(node_modules|dist)\//.test(file))
     .sort();
 }
 
@@ -151,7 +152,7 @@ function packageName(specifier: string): string {
 
 /** A test, a contract that the tests of several adapters call (`…contract.ts`), or what tests share (`…fixture.ts`). */
 function isTestFile(file: string): boolean {
-  return /(\.test|[/-]contract|[/-]fixture)\.ts$/.test(file);
+  return /(\.test|\.fuzz|[/-]contract|[/-]fixture)\.ts$/.test(file);
 }
 
 function ownerOf(file: string): string | undefined {

@@ -1,163 +1,18 @@
-import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { connect, type TLSSocket } from 'node:tls';
-import { FrameEncoder, newSensorId, type SensorId } from '@d4ts/protocol';
-import { openFileJournal } from '@d4ts/server/journal';
-import { launchServer, runD4, type ServerProcess } from '@d4ts/testkit';
-import { Redis } from 'ioredis';
-import pino from 'pino';
+import { test } from 'node:test';
+import { crashServer } from './crash/server-rounds.ts';
 
 // `kill -9` of the server in mid-stream, again and again on the same home (D4_TEST_KILLS of them).
 
 const KILLS = Number(process.env.D4_TEST_KILLS ?? 8);
-const KEY = 'a key';
-/** Cursors are saved at most this long after a change (docs/journal.md, rule 25). */
-const CURSOR_WINDOW_MS = 200;
-
-let server: ServerProcess;
-before(async () => {
-  server = await launchServer();
-});
-after(() => server.dispose());
-
-/** A sensor that sends numbered lines, five for each frame and the last one in two halves, until its connection ends. */
-function startSensor(
-  sensor: SensorId,
-  port: number,
-  session: number,
-): { ended: Promise<void>; sent: () => number; socket: TLSSocket } {
-  const encoder = new FrameEncoder({ sensor, key: Buffer.from(KEY), version: 1 });
-  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
-  let number = 0;
-  let rest = '';
-  const send = (): void => {
-    while (!socket.destroyed) {
-      let text = rest;
-      for (let i = 0; i < 5; i++) text += `${sensor} ${session} ${number++}\n`;
-      rest = text.slice(-10);
-      const payload = Buffer.from(text.slice(0, -10));
-      if (!socket.write(encoder.encode(3, payload, Math.floor(Date.now() / 1000)))) return;
-    }
-  };
-  socket
-    .on('secureConnect', send)
-    .on('drain', send)
-    .on('data', () => {})
-    .on('error', () => {});
-  const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  return { ended, sent: () => number, socket };
-}
-
-/** Pops until the server dies; gives what came, with its time. */
-async function consume(address: string, key: string, popped: { line: string; at: number }[]): Promise<void> {
-  const redis = new Redis(`redis://${address}/2`, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
-  redis.on('error', () => {});
-  try {
-    for (;;) {
-      const first = await redis.brpop(key, 0);
-      popped.push({ line: first?.[1] ?? '', at: performance.now() });
-      const more = (await redis.rpop(key, 50)) ?? [];
-      const at = performance.now();
-      for (const line of more) popped.push({ line, at });
-    }
-  } catch {
-    redis.disconnect();
-  }
-}
 
 test(`${KILLS} kills of the server: sensors are served at once, nothing is doubled, the journal is sound`, async () => {
-  const { home } = server;
-  const sensors = [newSensorId(), newSensorId()];
-  for (const uuid of sensors) {
-    const added = await runD4(['sensor', 'add', '--home', home, '--uuid', uuid, '--key', KEY, '--approve']);
-    assert.equal(added.code, 0, added.stderr);
-  }
-  const queue = (await runD4(['queue', 'add', '3', '--home', home])).stdout.trim();
-  const key = `analyzer:3:${queue}`;
-  const seen = new Map<string, number>();
-  let random = 12345;
-
-  for (let round = 0; round < KILLS; round++) {
-    const port = Number(server.info.listen.split(':').at(-1));
-    const running = sensors.map((sensor) => startSensor(sensor, port, round));
-    const popped: { line: string; at: number }[] = [];
-    const consumer = consume(server.info.redis, key, popped);
-    random = (random * 1103515245 + 12345) % 2 ** 31;
-    const delay = 30 + (random % 600);
-    await new Promise((resolve) => setTimeout(resolve, delay));
-    const killedAt = performance.now();
-    await server.kill9();
-    await Promise.all([...running.map((one) => one.ended), consumer]);
-    for (const { line, at } of popped) {
-      const before = seen.get(line);
-      const again = before !== undefined && before !== Number.POSITIVE_INFINITY;
-      assert.ok(before === undefined || again, `"${line}" was popped long before the kill, and came again`);
-      seen.set(line, at < killedAt - CURSOR_WINDOW_MS ? Number.POSITIVE_INFINITY : at);
-    }
-    server = await launchServer({ home });
-  }
-
-  const drain = new Redis(`redis://${server.info.redis}/2`);
-  for (;;) {
-    const lines = (await drain.rpop(key, 1000)) ?? [];
-    for (const line of lines) {
-      assert.notEqual(seen.get(line), Number.POSITIVE_INFINITY, `"${line}" came again`);
-      if (!seen.has(line)) seen.set(line, 0);
-    }
-    if (lines.length === 0) break;
-  }
-  assert.equal(await drain.llen(key), 0);
-  drain.disconnect();
-  assert.equal((await server.stop()).code, 0);
-
-  await checkJournal(home, sensors, seen);
-});
-
-/** Each session's bytes are what was sent from its start on, once; and every whole line was popped. */
-async function checkJournal(
-  home: string,
-  sensors: readonly SensorId[],
-  seen: ReadonlyMap<string, number>,
-): Promise<void> {
-  const journal = await openFileJournal({ root: join(home, 'journal'), policy: 'os', log: pino({ level: 'silent' }) });
+  const home = mkdtempSync(join(tmpdir(), 'd4-server-'));
   try {
-    const topic = await journal.open('3');
-    const streams = new Map<string, { sensor: SensorId; pieces: Buffer[]; length: number; closes: number }>();
-    for (let sequence = topic.firstSequence; sequence < topic.endSequence; ) {
-      const entries = await topic.read(sequence, 1024 * 1024);
-      assert.ok(entries.length > 0);
-      for (const entry of entries) {
-        sequence = entry.sequence + 1;
-        const { id, sensor } = entry.stream;
-        const stream = streams.get(id) ?? { sensor, pieces: [], length: 0, closes: 0 };
-        streams.set(id, stream);
-        if (entry.kind === 4) stream.closes += 1;
-        if (entry.kind !== 2) continue;
-        assert.equal(entry.offset, stream.length);
-        stream.pieces.push(Buffer.from(entry.bytes));
-        stream.length += entry.bytes.length;
-      }
-    }
-    assert.equal(topic.stats().gaps, 0);
-    const sessions = new Set<string>();
-    let lines = 0;
-    for (const { sensor, pieces, closes } of streams.values()) {
-      assert.equal(closes, 1, 'every stream is closed, once');
-      assert.ok(sensors.includes(sensor));
-      const text = Buffer.concat(pieces).toString();
-      const session = text.split(' ')[1] ?? '';
-      assert.ok(!sessions.has(`${sensor} ${session}`), 'one stream for each session');
-      sessions.add(`${sensor} ${session}`);
-      for (const [number, line] of text.split('\n').slice(0, -1).entries()) {
-        assert.equal(line, `${sensor} ${session} ${number}`);
-        assert.ok(seen.has(line), `"${line}" is in the journal but was never popped`);
-        lines += 1;
-      }
-    }
-    assert.equal(lines, seen.size, 'nothing was popped that is not in the journal');
-    assert.ok(lines > KILLS * 10, `only ${lines} lines came through`);
+    await crashServer({ count: KILLS, home, crash: async (server) => void (await server.kill9()) });
   } finally {
-    await journal.close();
+    rmSync(home, { recursive: true, force: true, maxRetries: 3 });
   }
-}
+});

@@ -50,7 +50,10 @@ test('pipes its standard input to the server and exits 0; a uuid is made', async
   const { code, stderr } = await runD4(['client', '-c', directory()], { input: events });
   assert.equal(code, 0, stderr);
   assert.equal(newest(), events.toString());
-  assert.match(stderr, /^d4 client: new uuid [0-9a-f-]{36}, kept in .*uuid\n$/);
+  assert.match(
+    stderr,
+    /^d4 client: new uuid [0-9a-f-]{36}, kept in .*uuid\nd4 client: .* takes no acknowledged streams.*\n$/,
+  );
 });
 
 test('frames on the standard output', async () => {
@@ -113,6 +116,10 @@ test('wrong use and wrong configuration exit 2 and say what is allowed', async (
     [['-c', config, '-rt', '5'], /Allowed is a number with a unit/],
     [['-c', config, '-cc=perhaps'], /Allowed is true or false/],
     [['-c', config, '--unknown'], /unknown option/],
+    [['-c', config, '--spool-limit', '5 apples'], /Allowed is a number of bytes/],
+    [['-c', config, '--spool-limit', '5k'], /At least 1MB/],
+    [['-c', config, '-ce=false', '--ack', 'require'], /--ack require needs a server and TLS/],
+    [['spool'], /say which configuration directory/],
   ];
   for (const [words, expected] of table) {
     const { code, stderr } = await runD4(['client', ...words], { input: 'line\n' });
@@ -162,4 +169,27 @@ test('--keep-open takes what the next writer of a named pipe says', async () => 
   assert.equal(newest(), 'one\ntwo\nthree\n');
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [0, null]);
+});
+
+test('d4 client spool shows what waits, checks it and mends it', async () => {
+  const config = directory({ destination: '127.0.0.1:9' });
+  assert.equal((await runD4(['client', 'spool', '-c', config])).stdout, `nothing waits: there is no ${config}/spool\n`);
+  const client = await runD4(['client', '-c', config, '-rt', '0'], { input: 'one\ntwo\n' });
+  assert.equal(client.code, 1);
+  assert.match(client.stderr, /gave up: 8 bytes that were read have not been delivered.*; 8 bytes wait in .*spool for/);
+  const shown = await runD4(['client', '-c', config, 'spool', '--check']);
+  assert.equal(shown.code, 0, shown.stdout + shown.stderr);
+  assert.match(shown.stdout, /WAITING .*\n[0-9a-f]{32} {2}3 +the standard input +8 bytes +0-8 +- +(yes|stopped)\n$/);
+  const json = JSON.parse((await runD4(['client', 'spool', '-c', config, '--output', 'json'])).stdout);
+  const { folder } = json.streams[0];
+  const segment = join(folder, '00000000000000000000.seg');
+  const bytes = readFileSync(segment);
+  writeFileSync(segment, bytes.subarray(0, bytes.length - 1));
+  const damaged = await runD4(['client', 'spool', '-c', config, '--check']);
+  assert.equal(damaged.code, 1);
+  assert.match(damaged.stdout, /torn: .*seg: \d+ bytes at \d+ cannot be read \(offsets 0 to 8\)/);
+  const mended = await runD4(['client', 'spool', '-c', config, '--repair']);
+  assert.equal(mended.code, 0, mended.stdout + mended.stderr);
+  assert.match(mended.stdout, /mended: .*seg: what cannot be read was taken out\n/);
+  assert.equal((await runD4(['client', 'spool', '-c', config, '--check'])).code, 0);
 });

@@ -5,19 +5,22 @@ import {
   DURATION_FORM,
   parseDuration,
   parseGoBoolean,
+  parseSize,
   rewriteGoFlags,
   runClient,
+  SIZE_FORM,
 } from '@d4ts/client';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { registerSpoolCommand } from './client-spool-command.ts';
 
 /**
  * Adds `d4 client`. It understands the Go client's single-dash flags by itself. Its action ends the process when the
- * client has ended; SIGTERM and SIGINT stop the client.
+ * client has ended; SIGTERM and SIGINT stop the client. `d4 client spool` looks at what waits to be sent.
  */
 export function registerClientCommand(program: Command): void {
   const command = new ClientCommand('client')
     .description('read a source and send it to a D4 server, as the configuration directory says')
-    .requiredOption('-c, --config <directory>', 'the configuration directory')
+    .option('-c, --config <directory>', 'the configuration directory (required)')
     .addOption(boolean('tls', 'TLS to the server; false is plain TCP (-ce)', DEFAULT_OPTIONS.tls))
     .addOption(boolean('check-certificate', 'check the certificate of the server; false takes any (-cc)'))
     .option('--pin <sha256>', 'take the server (or the authority) whose certificate has this SHA-256')
@@ -30,14 +33,24 @@ export function registerClientCommand(program: Command): void {
     .addOption(boolean('daily', "watch the folder's subfolder of the day, YYYYMMDD (-daily)", DEFAULT_OPTIONS.daily))
     .addOption(boolean('json', 'files of the folder are JSON, sent as they are (-json)', DEFAULT_OPTIONS.json))
     .addOption(boolean('verbose', 'bytes, frames, rate and state on standard error (-v)', DEFAULT_OPTIONS.verbose))
+    .addOption(choice('ack', 'acknowledged streams: where the server takes them, only then, or never', ACK_MODES))
+    .addOption(choice('spool', 'put bytes on disk while the server is away or behind, or always', SPOOL_MODES))
+    .addOption(size('spool-limit', 'the most that the spool may take', DEFAULT_OPTIONS.spoolLimit))
+    .addOption(choice('spool-full', 'let the source wait, or drop the oldest', SPOOL_FULL_MODES))
     .addHelpText('after', '\nThe flags of the Go client (-c -cc -ce -cka -ct -rl -rt -v -tor -daily -json) work too.')
-    .action((_options, self: Command) => run(self.opts<CommandOptions>()));
+    .action((_options, self: Command) => run(self.opts<CommandOptions>(), self));
+  registerSpoolCommand(command);
   program.addCommand(command.copyInheritedSettings(program));
 }
 
+/** The first of each is what holds where nothing is said. */
+const ACK_MODES = ['auto', 'require', 'off'] as const;
+const SPOOL_MODES = ['auto', 'always'] as const;
+const SPOOL_FULL_MODES = ['wait', 'drop-oldest'] as const;
+
 /** What commander makes of the options. */
 interface CommandOptions {
-  readonly config: string;
+  readonly config?: string;
   readonly tls: boolean;
   readonly checkCertificate?: boolean;
   readonly pin?: string;
@@ -50,6 +63,10 @@ interface CommandOptions {
   readonly daily: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
+  readonly ack: (typeof ACK_MODES)[number];
+  readonly spool: (typeof SPOOL_MODES)[number];
+  readonly spoolLimit: number;
+  readonly spoolFull: (typeof SPOOL_FULL_MODES)[number];
 }
 
 class ClientCommand extends Command {
@@ -58,7 +75,11 @@ class ClientCommand extends Command {
   }
 }
 
-async function run(said: CommandOptions): Promise<void> {
+async function run(said: CommandOptions, self: Command): Promise<void> {
+  if (said.config === undefined) {
+    // Not commander's requiredOption, which would ask for it in front of a subcommand.
+    self.error("error: required option '-c, --config <directory>' not specified");
+  }
   const options: ClientOptions = {
     config: said.config,
     tls: said.tls,
@@ -71,6 +92,10 @@ async function run(said: CommandOptions): Promise<void> {
     daily: said.daily,
     json: said.json,
     verbose: said.verbose,
+    ack: said.ack,
+    spool: said.spool,
+    spoolLimit: said.spoolLimit,
+    spoolFull: said.spoolFull,
     ...(said.checkCertificate === undefined ? {} : { checkCertificate: said.checkCertificate }),
     ...(said.pin === undefined ? {} : { pin: said.pin }),
   };
@@ -97,6 +122,22 @@ function duration(name: string, description: string, presetMs: number): Option {
   return new Option(`--${name} <duration>`, description).default(presetMs, preset).argParser((text) => {
     const value = parseDuration(text);
     if (value === undefined) throw new InvalidArgumentError(`Allowed is ${DURATION_FORM}.`);
+    return value;
+  });
+}
+
+function choice(name: string, description: string, allowed: readonly [string, ...string[]]): Option {
+  return new Option(`--${name} <choice>`, description).choices(allowed).default(allowed[0]);
+}
+
+/** A spool must be able to hold some records. */
+const LEAST_SPOOL_BYTES = 1_000_000;
+
+function size(name: string, description: string, preset: number): Option {
+  return new Option(`--${name} <size>`, description).default(preset, '1GiB').argParser((text) => {
+    const value = parseSize(text);
+    if (value === undefined) throw new InvalidArgumentError(`Allowed is ${SIZE_FORM}.`);
+    if (value < LEAST_SPOOL_BYTES) throw new InvalidArgumentError('At least 1MB are needed.');
     return value;
   });
 }

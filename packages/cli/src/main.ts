@@ -23,7 +23,22 @@ const MODULES: readonly CommandModule[] = [
     load: async () => (await import('./export-command.ts')).registerExportCommand,
   },
   {
-    names: ['sensor', 'type', 'queue', 'block', 'archive', 'status', 'healthcheck'],
+    names: [
+      'sensor',
+      'type',
+      'queue',
+      'exporter',
+      'block',
+      'archive',
+      'ledger',
+      'retention',
+      'user',
+      'token',
+      'audit',
+      'certificate',
+      'status',
+      'healthcheck',
+    ],
     load: async () => (await import('./management-commands.ts')).registerManagementCommands,
   },
 ];

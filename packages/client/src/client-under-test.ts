@@ -17,6 +17,8 @@ export interface ClientUnderTest {
   stderr(): string;
   /** As SIGTERM does. */
   stop(): void;
+  /** Its configuration directory. */
+  readonly directory: string;
   readonly exit: Promise<number>;
   /** Resolves when the standard error has a match. */
   says(pattern: RegExp): Promise<void>;
@@ -27,11 +29,13 @@ export interface ClientChanges {
   readonly files?: Readonly<Record<string, string | Buffer>>;
   readonly options?: Partial<ClientOptions>;
   readonly environment?: Partial<ClientEnvironment>;
+  /** A directory that is there and stays; `files` are written into it. */
+  readonly directory?: string;
 }
 
 /** For tests: starts a client; its directory goes when it has ended. */
 export function startClient(destination: string, changes: ClientChanges = {}): ClientUnderTest {
-  const directory = mkdtempSync(join(tmpdir(), 'd4-client-'));
+  const directory = changes.directory ?? mkdtempSync(join(tmpdir(), 'd4-client-'));
   const files = { key: TEST_KEY, uuid: TEST_UUID, type: '3', destination, ...changes.files };
   for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
   const stdin = new PassThrough();
@@ -49,11 +53,14 @@ export function startClient(destination: string, changes: ClientChanges = {}): C
     signal: stop.signal,
     settleMs: 50,
     ...changes.environment,
-  }).finally(() => rmSync(directory, { recursive: true }));
+  }).finally(() => {
+    if (changes.directory === undefined) rmSync(directory, { recursive: true });
+  });
   return {
     stdin,
     stderr: () => said,
     stop: () => stop.abort(),
+    directory,
     exit,
     says: (pattern) =>
       new Promise((resolve) => {

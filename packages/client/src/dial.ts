@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
-import { D4Error } from '@d4ts/protocol';
+import { ACK_ALPN, D4Error } from '@d4ts/protocol';
 import { SocksClient } from 'socks';
 import type { ServerAddress } from './destination.ts';
 import { type Trust, tlsOptions, verifyPin } from './trust.ts';
@@ -17,6 +17,8 @@ export interface Route {
   readonly keepAliveMs: number;
   /** ms for TCP, SOCKS and TLS together; 0 is no limit. */
   readonly timeoutMs: number;
+  /** Offer acknowledged streams in the TLS handshake (ALPN). */
+  readonly offersAck?: boolean;
 }
 
 /**
@@ -40,7 +42,7 @@ async function connect(route: Route, signal: AbortSignal): Promise<net.Socket> {
   socket.setNoDelay(true);
   socket.setKeepAlive(route.keepAliveMs > 0, route.keepAliveMs);
   if (route.trust === undefined) return socket;
-  return await secure(socket, route.trust, route.server, signal);
+  return await secure(socket, route.trust, route, signal);
 }
 
 async function direct(route: Route, signal: AbortSignal): Promise<net.Socket> {
@@ -85,10 +87,11 @@ async function throughProxy(
 async function secure(
   socket: net.Socket,
   trust: Trust,
-  server: ServerAddress,
+  { server, offersAck }: Route,
   signal: AbortSignal,
 ): Promise<net.Socket> {
-  const secured = tls.connect({ ...tlsOptions(trust, server), socket });
+  const offer = offersAck === true ? { ALPNProtocols: [ACK_ALPN] } : {};
+  const secured = tls.connect({ ...tlsOptions(trust, server), ...offer, socket });
   await ready(secured, 'secureConnect', signal);
   try {
     if (trust.kind === 'pin') verifyPin(secured, trust.sha256, server);
@@ -116,4 +119,14 @@ async function ready(socket: net.Socket, event: string, signal: AbortSignal): Pr
   } finally {
     socket.removeListener('close', onClose);
   }
+}
+
+/** Whether the server has agreed to acknowledged streams on this connection. */
+export function isAcknowledged(socket: net.Socket): boolean {
+  return socket instanceof tls.TLSSocket && socket.alpnProtocol === ACK_ALPN;
+}
+
+/** Whether a server failed the handshake because it knows other protocols (ALPN) than the one that was offered. */
+export function refusesAlpn(cause: unknown): boolean {
+  return (cause as NodeJS.ErrnoException).code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL';
 }

@@ -26,6 +26,18 @@ export interface ClientEnvironment {
   readonly settleMs: number;
   /** How long to wait for the server's close after the end of the stream, in ms. */
   readonly closeTimeoutMs: number;
+  /** How long a server may take for its first word on an acknowledged stream, in ms. */
+  readonly greetingMs: number;
+  /** After so long without a connection what is not acknowledged goes to the spool, in ms. */
+  readonly outageMs: number;
+  /** When the buffer has been full for so long, the server is behind and the rest goes to the spool, in ms. */
+  readonly behindMs: number;
+  /** What was written to the spool is made durable after this time at the latest, in ms. */
+  readonly spoolSyncMs: number;
+  /** How soon a write to the spool that failed is tried again, in ms. */
+  readonly spoolRetryMs: number;
+  /** How long a client that is asked to stop waits for the acknowledgement of what it has sent, in ms. */
+  readonly farewellMs: number;
   /** How long a file in a watched folder must stay as it is to be complete, in ms. */
   readonly fileQuietMs: number;
 }
@@ -45,5 +57,11 @@ export function processEnvironment(signal: AbortSignal): ClientEnvironment {
     settleMs: 250,
     closeTimeoutMs: 10_000,
     fileQuietMs: 1000,
+    greetingMs: 30_000,
+    outageMs: 2000,
+    behindMs: 1000,
+    spoolSyncMs: 1000,
+    spoolRetryMs: 5000,
+    farewellMs: 5000,
   };
 }

@@ -5,3 +5,6 @@ export type { ClientEnvironment } from './environment.ts';
 export { BOOLEAN_FORM, parseGoBoolean, rewriteGoFlags } from './go-flags.ts';
 export { type ClientOptions, DEFAULT_OPTIONS } from './options.ts';
 export { runClient } from './run-client.ts';
+export { parseSize, SIZE_FORM, sizeText } from './size.ts';
+export { inspectSpool, type SpoolDamage, type SpooledStreamReport, type SpoolReport } from './spool/inspect.ts';
+export { repairSpool, type SpoolRepair } from './spool/repair.ts';

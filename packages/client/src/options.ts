@@ -26,6 +26,14 @@ export interface ClientOptions {
   readonly json: boolean;
   /** Never end: wait for more input at its end, as the Go client does. */
   readonly keepOpen: boolean;
+  /** Acknowledged streams: where the server takes them, only then, or never. */
+  readonly ack: 'auto' | 'require' | 'off';
+  /** When bytes go to the spool: while the server cannot be reached or is behind, or always, before they are sent. */
+  readonly spool: 'auto' | 'always';
+  /** The most that the spool may take, in bytes. */
+  readonly spoolLimit: number;
+  /** When it is full: let the source wait, or drop the oldest. */
+  readonly spoolFull: 'wait' | 'drop-oldest';
 }
 
 /** What holds where the command line says nothing: the Go client's values, but that a connection attempt has an end. */
@@ -40,4 +48,8 @@ export const DEFAULT_OPTIONS: Omit<ClientOptions, 'config'> = {
   daily: false,
   json: false,
   keepOpen: false,
+  ack: 'auto',
+  spool: 'auto',
+  spoolLimit: 1_073_741_824,
+  spoolFull: 'wait',
 };

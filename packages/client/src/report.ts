@@ -21,8 +21,10 @@ export class Report {
   #bytes = 0;
   #frames = 0;
   #state = 'starting';
+  #details: () => string = () => '';
   #trouble: Said = NOTHING_SAID;
   #sourceTrouble: Said = NOTHING_SAID;
+  #spoolTrouble: Said = NOTHING_SAID;
   #shown = '';
   #shownBytes = 0;
   #shownAt: number;
@@ -61,8 +63,28 @@ export class Report {
     this.say(text);
   }
 
+  /** Something is wrong with the spool, and the client goes on: said when it changes, and once a minute. */
+  spoolTrouble(text: string): void {
+    // How much has been dropped changes all the time.
+    if (this.#isOld(this.#spoolTrouble, text.replace(/\d+/g, ''))) return;
+    this.#spoolTrouble = { text: text.replace(/\d+/g, ''), at: this.#environment.now() };
+    this.say(text);
+  }
+
   #isOld(said: Said, text: string): boolean {
     return said.text === text && this.#environment.now() - said.at < REPEAT_MS;
+  }
+
+  /** The connection holds, but the server does not read for now. */
+  holding(where: string): void {
+    const text = `${where} takes nothing for now`;
+    this.sourceTrouble(`${text}: it is behind, or the sensor is over its rate or quota`);
+    this.state(text);
+  }
+
+  /** What else the status line tells. */
+  details(details: () => string): void {
+    this.#details = details;
   }
 
   /** For the status line. */
@@ -87,7 +109,7 @@ export class Report {
     const now = this.#environment.now();
     const seconds = Math.max(now - this.#shownAt, 1) / 1000;
     const rate = Math.round((this.#bytes - this.#shownBytes) / seconds);
-    const line = `${this.#state}: ${this.#bytes} bytes in ${this.#frames} frames`;
+    const line = `${this.#state}: ${this.#bytes} bytes in ${this.#frames} frames${this.#details()}`;
     if (line === this.#shown) return;
     this.say(`${line}, ${rate} bytes/s`);
     this.#shown = line;

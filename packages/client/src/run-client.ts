@@ -1,4 +1,5 @@
 import { D4Error } from '@d4ts/protocol';
+import { deliverOverTls } from './acknowledged/deliver.ts';
 import { type ClientConfig, readClientConfig } from './config.ts';
 import { type ClientEnvironment, processEnvironment } from './environment.ts';
 import { Framing } from './framing.ts';
@@ -9,7 +10,7 @@ import { Report } from './report.ts';
 import type { Transmission } from './sending.ts';
 import { openSource } from './sources/open-source.ts';
 import type { Source } from './sources/source.ts';
-import { type NetworkOptions, type Outcome, transmit, writeOut } from './transmitter.ts';
+import { type NetworkOptions, type OpenConnection, type Outcome, transmit, writeOut } from './transmitter.ts';
 import { decideTrust } from './trust.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -41,7 +42,17 @@ export async function runClient(
   }
   const report = new Report(environment, options.verbose);
   try {
-    return await deliver(options, config, network, environment, report);
+    if (config.sensorIsNew) report.say(`new uuid ${config.sensor}, kept in ${config.directory}/uuid`);
+    if (network?.route.trust?.kind === 'unchecked') {
+      report.say("warning: -cc=false: the server's certificate is not checked; anyone on the way can read the data");
+    }
+    if (network?.route.trust === undefined || options.ack === 'off') {
+      const source = openSource(config.source, options, environment, (text) => report.sourceTrouble(text));
+      return await deliver(config, network, environment, report, source);
+    }
+    const result = await deliverOverTls({ options, config, network, environment, report });
+    if (result.kind === 'exit') return result.code;
+    return await deliver(config, network, environment, report, result.source, result.open);
   } finally {
     report.close();
   }
@@ -53,6 +64,10 @@ function networkOptions(
   environment: ClientEnvironment,
 ): NetworkOptions | undefined {
   const { destination } = config;
+  const isPlain = destination.kind === 'stdout' || !options.tls;
+  if (options.ack === 'require' && isPlain) {
+    throw new D4Error('D4_USAGE', '--ack require needs a server and TLS: acknowledged streams are agreed on within it');
+  }
   if (destination.kind === 'stdout') return undefined;
   const route = {
     server: destination,
@@ -64,18 +79,15 @@ function networkOptions(
   return { route, sensor: config.sensor, retryMs: options.retryMs };
 }
 
+/** As a v1 client does: without acknowledgements. @param first a connection that is there already */
 async function deliver(
-  options: ClientOptions,
   config: ClientConfig,
   network: NetworkOptions | undefined,
   outer: ClientEnvironment,
   report: Report,
+  source: Source,
+  first?: OpenConnection,
 ): Promise<number> {
-  if (config.sensorIsNew) report.say(`new uuid ${config.sensor}, kept in ${config.directory}/uuid`);
-  if (network?.route.trust?.kind === 'unchecked') {
-    report.say("warning: -cc=false: the server's certificate is not checked; anyone on the way can read the data");
-  }
-  const source = openSource(config.source, options, outer, (text) => report.sourceTrouble(text));
   const stopSource = new AbortController();
   const giveUp = new AbortController();
   const environment = { ...outer, signal: giveUp.signal };
@@ -99,7 +111,7 @@ async function deliver(
   if (outer.signal.aborted) onStop();
   try {
     const reading = readAhead(source, transmission, stopSource.signal);
-    const outcome = await (network === undefined ? writeOut(transmission) : transmit(transmission, network));
+    const outcome = await (network === undefined ? writeOut(transmission) : transmit(transmission, network, first));
     stopSource.abort();
     transmission.room.wake();
     return exitCode(outcome, await reading, source, transmission, outer.signal);

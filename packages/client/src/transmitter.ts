@@ -5,10 +5,18 @@ import type { SensorId } from '@d4ts/protocol';
 import { Backoff } from './backoff.ts';
 import { addressText } from './destination.ts';
 import { dial, type Route } from './dial.ts';
+import { reasonOf } from './network-trouble.ts';
 import { Sending, type Transmission } from './sending.ts';
 
 /** How a transmission ended: everything was sent and the connection closed, it failed for good, or it was aborted. */
 export type Outcome = 'delivered' | 'failed' | 'aborted';
+
+/** A connection that is there already. */
+export interface OpenConnection {
+  readonly socket: Socket;
+  /** How long connecting took. */
+  readonly connectMs: number;
+}
 
 /** Settings of a network transmission. */
 export interface NetworkOptions {
@@ -26,8 +34,14 @@ export interface NetworkOptions {
  * Bytes that the network had not taken are sent again, from the start of their record. What it had taken, from a
  * connection that held and then broke, is not sent again: how much of it reached the server cannot be known. A
  * connection that the server closes right after the first frames (a refusal) counts as if nothing had been sent on it.
+ *
+ * @param first to begin with
  */
-export async function transmit(transmission: Transmission, options: NetworkOptions): Promise<Outcome> {
+export async function transmit(
+  transmission: Transmission,
+  options: NetworkOptions,
+  first?: OpenConnection,
+): Promise<Outcome> {
   const { stream, report, environment } = transmission;
   const { signal } = environment;
   const where = addressText(options.route.server);
@@ -38,13 +52,12 @@ export async function transmit(transmission: Transmission, options: NetworkOptio
     if (refused) stream.restart();
     return outcome;
   };
-  for (;;) {
+  for (let open = first; ; open = undefined) {
     report.state(`connecting to ${where}`);
-    const startedAt = performance.now();
     let trouble: string;
     try {
-      const socket = await dial(options.route, signal);
-      const settleMs = Math.max(environment.settleMs, 2 * (performance.now() - startedAt));
+      const { socket, connectMs } = open ?? (await connect(options.route, signal));
+      const settleMs = Math.max(environment.settleMs, 2 * connectMs);
       const connection = new Connection(transmission, socket, settleMs, () => {
         backoff.reset();
         report.fine(`connected to ${where}`);
@@ -81,6 +94,13 @@ export async function transmit(transmission: Transmission, options: NetworkOptio
       return givenUp('aborted');
     }
   }
+}
+
+/** Connects, and measures. */
+export async function connect(route: Route, signal: AbortSignal): Promise<OpenConnection> {
+  const startedAt = performance.now();
+  const socket = await dial(route, signal);
+  return { socket, connectMs: performance.now() - startedAt };
 }
 
 /** A server that refuses a sensor says nothing to it: what its operator can be asked for. */
@@ -229,30 +249,3 @@ async function aborted(signal: AbortSignal, over: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await once(signal, 'abort', { signal: over }).catch(() => {});
 }
-
-/** An error in few words. */
-function reasonOf(cause: unknown): string {
-  if (cause instanceof AggregateError && cause.errors.length > 0) return reasonOf(cause.errors[0]);
-  const error = cause as NodeJS.ErrnoException;
-  if (error.code !== undefined && CERTIFICATE_CODES.has(error.code)) {
-    return `its certificate was not issued by an authority in rootCA.crt (${error.message})`;
-  }
-  if (error.code !== undefined && NO_TLS_CODES.has(error.code)) {
-    return `what answers there does not speak TLS (${error.code}); -ce=false is plain TCP`;
-  }
-  return error.message || String(error.code ?? error.name);
-}
-
-const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
-
-const NO_TLS_CODES: ReadonlySet<string> = new Set([
-  'ERR_SSL_WRONG_VERSION_NUMBER',
-  'ERR_SSL_PACKET_LENGTH_TOO_LONG',
-  'ERR_SSL_HTTP_REQUEST',
-]);

@@ -1,7 +1,7 @@
-import { createHash, createHmac, hash } from 'node:crypto';
+import { createHmac, hash } from 'node:crypto';
 import { HEADER_BYTES, HMAC_BYTES, OFFSET_HMAC } from './header.ts';
+import { HMAC_BLOCK_BYTES as BLOCK, type HmacPads, hmacPads } from './hmac-pads.ts';
 
-const BLOCK = 64;
 /** Above this many payload bytes, copying into the scratch buffer costs more than `createHmac` does. */
 const SCRATCH_PAYLOAD_BYTES = 128 * 1024;
 const START = BLOCK + HEADER_BYTES;
@@ -14,20 +14,12 @@ const START = BLOCK + HEADER_BYTES;
  */
 export class FrameHmac {
   readonly #key: Buffer;
-  readonly #innerPad: Buffer;
-  readonly #outer: Buffer;
+  readonly #pads: HmacPads;
 
   /** @param key at most 1,023 bytes in known clients; longer than 64 is hashed first, as RFC 2104 says */
   constructor(key: Buffer) {
     this.#key = Buffer.from(key);
-    const block = Buffer.alloc(BLOCK);
-    (key.length > BLOCK ? createHash('sha256').update(key).digest() : key).copy(block);
-    this.#innerPad = Buffer.alloc(BLOCK);
-    this.#outer = Buffer.alloc(BLOCK + HMAC_BYTES);
-    for (let i = 0; i < BLOCK; i++) {
-      this.#innerPad[i] = (block[i] as number) ^ 0x36;
-      this.#outer[i] = (block[i] as number) ^ 0x5c;
-    }
+    this.#pads = hmacPads(key);
   }
 
   /**
@@ -42,13 +34,13 @@ export class FrameHmac {
       return createHmac('sha256', this.#key).update(zeroed).update(payload).digest('binary');
     }
     const block = scratch.block;
-    this.#innerPad.copy(block, 0);
+    this.#pads.inner.copy(block, 0);
     header.copy(block, BLOCK, headerAt, headerAt + HEADER_BYTES);
     block.fill(0, BLOCK + OFFSET_HMAC, BLOCK + OFFSET_HMAC + HMAC_BYTES);
     payload.copy(block, START, 0, size);
     const inner = hash('sha256', block.subarray(0, START + size), 'binary');
-    this.#outer.write(inner, BLOCK, HMAC_BYTES, 'latin1');
-    return hash('sha256', this.#outer, 'binary');
+    this.#pads.outer.write(inner, BLOCK, HMAC_BYTES, 'latin1');
+    return hash('sha256', this.#pads.outer, 'binary');
   }
 
   /** Whether the header's own HMAC field holds the frame's MAC; compared in constant time. */

@@ -1,3 +1,48 @@
+export { AckDecoder, type AckSink, type RawAckMessage } from './ack/decoder.ts';
+export { type AckKeys, deriveAckKeys } from './ack/keys.ts';
+export { AckMac } from './ack/mac.ts';
+export {
+  ACCEPT_STATE,
+  ACK_ALPN,
+  ACK_HEAD_BYTES,
+  ACK_LIMITS,
+  ACK_MAC_BYTES,
+  ACK_NONCE_BYTES,
+  ACK_STATE,
+  ACK_TYPE,
+  type AcceptState,
+  type AckAccept,
+  type AckAcknowledge,
+  type AckChallenge,
+  type AckData,
+  type AckEnd,
+  type AckGap,
+  type AckOpen,
+  type AckRefuse,
+  type AckResume,
+  type AckState,
+  type AckType,
+  claimOfOpen,
+  END_CAUSE,
+  type EndCause,
+  isStreamId,
+  nonceOfOpen,
+  PREVIOUS_CAUSE,
+  type PreviousCause,
+  readAccept,
+  readAck,
+  readChallenge,
+  readData,
+  readEnd,
+  readGap,
+  readOpen,
+  readRefuse,
+  readResume,
+  wholeBody,
+} from './ack/messages.ts';
+export { type AckRefusalAction, ackRefusalAction } from './ack/refusals.ts';
+export { runningCrc } from './ack/running-crc.ts';
+export { AckSender, encodeChallenge, encodeUnprovedRefuse } from './ack/sender.ts';
 export { FrameDecoder, type FrameSink } from './decoder.ts';
 export { FrameEncoder } from './encoder.ts';
 export { type D4Code, D4Error } from './errors.ts';

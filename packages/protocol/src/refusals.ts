@@ -16,6 +16,7 @@ export const REFUSALS = {
   pending: 'the sensor waits for approval',
   revoked: "the sensor's approval was revoked",
   'type-not-accepted': 'the type is not accepted',
+  'acknowledged-only': 'the sensor may send acknowledged streams only',
   'size-over-limit': "the frame's payload is larger than the limit",
   'hmac-wrong': "the HMAC does not fit the sensor's key",
   'uuid-changed': 'the UUID changed within a connection',
@@ -27,6 +28,12 @@ export const REFUSALS = {
   'header-timeout': 'a header was not completed in time',
   'payload-timeout': 'a payload made no progress in time',
   'too-many-sessions': 'more sessions of one sensor and type than the limit; this one was the least recent',
+  'bad-message': 'a message of an acknowledged stream is malformed, or came where none of its kind may',
+  'stream-ahead': 'the server has more of the stream than the client ever had',
+  'stream-forked': 'the stream differs from what the server has of it',
+  'stream-ended': 'the stream has ended, and the client has more of it',
+  'stream-not-yours': 'the stream is of another sensor or type',
+  'stream-replaced': 'another connection goes on with the stream',
 } as const;
 
 /** A reason code. */

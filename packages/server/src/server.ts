@@ -1,25 +1,37 @@
-import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { existsSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { AttemptThrottle } from './api/attempt-throttle.ts';
 import { startApi } from './api/http-server.ts';
 import { openArchive } from './archive/archive.ts';
 import { ArchivedFiles } from './archive/listing.ts';
+import { describeConfig } from './config/describe.ts';
 import { formatHostPort, type HostPort } from './config/host-port.ts';
 import type { Config } from './config/schema.ts';
+import { serverHop } from './export/d4-target.ts';
+import { Exporters, exporterSequences } from './export/exporters.ts';
 import { formatFor } from './formats/registry.ts';
-import { completeFirstStart } from './home/first-start.ts';
+import { ADMINISTRATOR, completeFirstStart } from './home/first-start.ts';
 import { openHome } from './home/home.ts';
 import { openIdentity } from './home/identity.ts';
+import { ServerCertificate } from './home/server-certificate.ts';
 import { removeServerFile, type ServerFile, tokenComparison, writeServerFile } from './home/server-file.ts';
 import { DEFAULT_LIMITS } from './ingest/limits.ts';
 import { startIngest } from './ingest/listener.ts';
 import { openFileJournal } from './journal/files.ts';
 import { listening, sensorAddress } from './listen.ts';
-import { openQueues, recordedSequences } from './queues/queues.ts';
+import { beginCounting } from './monitor/ledger/counting.ts';
+import { openLedger } from './monitor/ledger/open-ledger.ts';
+import { Monitor } from './monitor/monitor.ts';
+import { ItemCursors } from './queues/item-cursor.ts';
+import { openQueues, recordedSequences, sourceTopic } from './queues/queues.ts';
 import { startRedisSocket } from './queues/redis/socket.ts';
+import { startExpiry } from './registry/expiry.ts';
 import { openSqliteRegistry } from './registry/sqlite.ts';
 import { newToken } from './registry/tokens.ts';
+import { finishEarlierRemovals } from './retention/archive-removal.ts';
+import { DiskWatch, segmentBytesFor } from './retention/disk-watch.ts';
+import { startRetention } from './retention/retention.ts';
 import type { ServerFacts } from './server-facts.ts';
 import { StartedParts } from './started-parts.ts';
 import { VERSION } from './version.ts';
@@ -37,8 +49,24 @@ export interface RunningServer extends ServerFacts {
   stop(): Promise<void>;
 }
 
+/** Where packages/web is built. */
+const PAGES_FOLDER = join(import.meta.dirname, '..', '..', 'web', 'dist');
+
 /** How long each part may take to stop, in ms; they sum up to less than the 10 s that the whole may take. */
-const STOP_WITHIN = { sockets: 5_500, archive: 2_000, queues: 700, journal: 900, registry: 300, home: 100 } as const;
+const STOP_WITHIN = {
+  sockets: 5_400,
+  monitor: 100,
+  retention: 200,
+  archive: 1_800,
+  queues: 700,
+  counting: 200,
+  journal: 900,
+  ledger: 200,
+  registry: 300,
+  home: 100,
+  expiry: 50,
+  certificate: 50,
+} as const;
 
 /**
  * Starts the server: home, registry, identity, journal, queues, sockets, `server.json`. Where one of them fails, those
@@ -64,19 +92,31 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
 
   const registry = await openSqliteRegistry({ file: paths.registry, keyFile: paths.registryKey, log });
   parts.add('registry', STOP_WITHIN.registry, () => registry.close());
+  const expiry = await startExpiry(registry, log);
+  parts.add('expiry', STOP_WITHIN.expiry, () => expiry.close());
   await completeFirstStart(registry, paths.defaultPassword, startedAt);
-  const identity = await openIdentity(paths, log, startedAt);
+  const certificate = new ServerCertificate(paths, await openIdentity(paths, log, startedAt), log);
+  parts.add('certificate', STOP_WITHIN.certificate, async () => certificate.close());
 
+  const ledger = openLedger(paths.ledger, log);
+  parts.add('ledger', STOP_WITHIN.ledger, () => ledger.close());
+
+  const sequenceOfQueues = recordedSequences(registry, formatFor);
+  const sequenceOfExporters = exporterSequences(registry, (topic) => sourceTopic(topic, formatFor(topic)));
   const journal = await openFileJournal({
     root: paths.journal,
+    segmentBytes: await segmentBytesFor(config.home),
     policy: config.journal.policy,
     log,
-    minimumSequence: recordedSequences(registry, formatFor),
+    minimumSequence: (topic) => Math.max(sequenceOfQueues(topic), sequenceOfExporters(topic), ledger.counted(topic)),
   });
   parts.add('journal', STOP_WITHIN.journal, () => journal.close());
-  const queues = await openQueues({ registry, journal, formats: formatFor, log });
+  const counting = await beginCounting({ ledger, journal, registry, formats: formatFor, log });
+  parts.add('counting', STOP_WITHIN.counting, () => counting.close());
+  const queues = await openQueues({ registry, journal, formats: formatFor, log, onTaken: counting.onTaken });
   parts.add('queues', STOP_WITHIN.queues, () => queues.close());
 
+  await finishEarlierRemovals(registry.archive, log);
   const archive = await openArchive({
     root: config.archive.root === undefined ? paths.archive : resolve(config.home, config.archive.root),
     paused: config.archive.paused,
@@ -87,14 +127,32 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
   });
   parts.add('archive', STOP_WITHIN.archive, () => archive.close());
 
+  const monitor = new Monitor({
+    ledger,
+    counting,
+    registry,
+    journal,
+    queues,
+    alerts: config.alerts,
+    certificate: () => certificate.identity.cert,
+    log,
+  });
+  parts.add('monitor', STOP_WITHIN.monitor, () => monitor.close());
+  monitor.start();
+
   const token = newToken();
   let file: ServerFile | undefined;
   const facts: ServerFacts = {
     version: VERSION,
     startedAt,
     config,
-    certificateSha256: identity.certificateSha256,
-    ca: identity.ca,
+    get certificateSha256() {
+      return certificate.identity.certificateSha256;
+    },
+    get ca() {
+      return certificate.identity.ca;
+    },
+    settings: () => describeConfig(config),
     isLocalToken: tokenComparison(token),
     isReady: () => file !== undefined,
     addresses: () => file,
@@ -107,6 +165,16 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     removeServerFile(config.home);
     await Promise.all(sockets.map((socket) => socket.close()));
   });
+  const exporters = await Exporters.open({
+    registry,
+    journal,
+    formats: formatFor,
+    items: new ItemCursors({ registry, journal, formats: formatFor }),
+    self: () => serverHop(certificate.identity.cert),
+    declared: config.exporters,
+    log,
+  });
+  sockets.push(exporters);
   const redis = await listening({ title: 'analyzers (Redis protocol)', flag: '--redis' }, config.redis, () =>
     startRedisSocket({
       listen: config.redis,
@@ -122,7 +190,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
   const ingest = await listening({ title: 'sensors', flag: '--listen' }, listen, () =>
     startIngest({
       listen,
-      identity,
+      identity: certificate.identity,
       mode: config.mode,
       defaultKey: config.defaultKey === undefined ? undefined : Buffer.from(config.defaultKey).toString('latin1'),
       limits: { ...DEFAULT_LIMITS, ...config.limits },
@@ -130,21 +198,42 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
       journal,
       formats: formatFor,
       log,
+      ledger: counting.ingest,
     }),
   );
   sockets.push(ingest);
+  const retention = await startRetention({
+    settings: config.retention,
+    registry,
+    journal,
+    queues: exporters.amongQueues(queues),
+    archive,
+    sensors: ingest,
+    disks: await DiskWatch.open({ journal: paths.journal, archive: archive.root }, config.retention),
+    losses: ledger,
+    log,
+  });
+  parts.add('retention', STOP_WITHIN.retention, () => retention.close());
   const api = await listening({ title: 'the HTTP interface', flag: '--web' }, config.web, () =>
     startApi({
       listen: config.web,
-      identity,
+      identity: certificate.identity,
       registry,
       queues,
+      exporters,
       journal,
       archive,
       archivedFiles: new ArchivedFiles(archive.root, journal),
       ingest,
       redis,
+      monitor,
+      retention,
       server: facts,
+      certificate,
+      forgetFirstPassword: (mail) => {
+        if (mail === ADMINISTRATOR) rmSync(paths.defaultPassword, { force: true });
+      },
+      pagesFolder: PAGES_FOLDER,
       log,
     }),
   );
@@ -159,12 +248,18 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     web: formatHostPort(api.address),
     redis: formatHostPort(redis.address),
     url: `https://${formatHostPort(reachable(api.address))}`,
-    ca: identity.ca,
-    certificateSha256: identity.certificateSha256,
+    ca: facts.ca,
+    certificateSha256: facts.certificateSha256,
     token,
   };
   writeServerFile(config.home, written);
   file = written;
+  certificate.onChange((identity) => {
+    for (const listener of [ingest, api]) listener.setIdentity(identity);
+    const { ca, certificateSha256 } = identity;
+    file = { ...written, ca, certificateSha256 };
+    writeServerFile(config.home, file);
+  });
   log.info(
     { version: VERSION, listen: file.listen, web: file.web, redis: file.redis, home: config.home },
     'the server is ready',

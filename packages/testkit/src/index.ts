@@ -1,4 +1,15 @@
+export { AckClient, type TestOpen } from './ack-client.ts';
+export {
+  type AckRecorder,
+  type AckRecorderOptions,
+  type RecordedStream,
+  startAckRecorder,
+} from './ack-recorder.ts';
 export { makeTestCertificates, type TestCertificates } from './certificates.ts';
+export { type FuzzFailure, type FuzzRange, type FuzzTarget, fuzz, fuzzInput } from './fuzz/fuzz.ts';
+export { type FuzzTargets, fuzzInProcess, loadFuzzTargets } from './fuzz/fuzz-process.ts';
+export { Random } from './fuzz/random.ts';
+export { PowerDisk, type PowerDiskMode } from './power-disk.ts';
 export {
   type RecordedConnection,
   type RecordedFrame,
@@ -15,3 +26,4 @@ export {
   type ServerProcess,
   startD4,
 } from './server-process.ts';
+export { SmallDisk } from './small-disk.ts';

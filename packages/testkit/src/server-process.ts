@@ -58,10 +58,16 @@ export interface ServerProcess extends AsyncDisposable {
  * @param options.home a temporary one if not given
  * @param options.args further flags; they win over the launcher's
  * @param options.environment further variables; `D4_` variables of this process are not passed on
+ * @param options.through a command that becomes the server in the end, in a view of the file system that may be its own
  * @throws Error with what it printed, where it ends before it is ready
  */
 export async function launchServer(
-  options: { home?: string; args?: readonly string[]; environment?: Readonly<Record<string, string>> } = {},
+  options: {
+    home?: string;
+    args?: readonly string[];
+    environment?: Readonly<Record<string, string>>;
+    through?: readonly string[];
+  } = {},
 ): Promise<ServerProcess> {
   const made = options.home === undefined ? mkdtempSync(join(tmpdir(), 'd4-server-')) : undefined;
   const home = options.home ?? made ?? '';
@@ -69,7 +75,8 @@ export async function launchServer(
     if (made !== undefined) rmSync(made, { recursive: true, force: true, maxRetries: 3 });
   };
   const ports = ['listen', 'web', 'redis'].flatMap((name) => [`--${name}`, '127.0.0.1:0']);
-  const child = startD4(['server', '--home', home, ...ports, ...(options.args ?? [])], options.environment);
+  const words = ['server', '--home', home, ...ports, ...(options.args ?? [])];
+  const child = startD4(words, options.environment, undefined, options.through);
   const ended = endOf(child);
   const printed = { stdout: '', stderr: '' };
   const ready = Promise.withResolvers<void>();
@@ -98,7 +105,8 @@ export async function launchServer(
     await end('SIGKILL');
     removeHome();
   };
-  const info: ServerInfo = JSON.parse(readFileSync(join(home, 'server.json'), 'utf8'));
+  const seenFrom = options.through === undefined ? '/' : `/proc/${child.pid}/root`;
+  const info: ServerInfo = JSON.parse(readFileSync(join(seenFrom, home, 'server.json'), 'utf8'));
   return {
     pid: info.pid,
     home,
@@ -141,14 +149,17 @@ export async function runD4(
  * Starts `d4` with these words as a process of its own; all its streams are pipes.
  * @param environment further variables; `D4_` variables of this process are not passed on
  * @param directory its working directory
+ * @param through a command that runs what follows it
  */
 export function startD4(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   directory?: string,
+  through: readonly string[] = [],
 ): ChildProcessWithoutNullStreams {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('D4_'));
-  return spawn(process.execPath, [D4, ...args], {
+  const [command = process.execPath, ...words] = [...through, process.execPath, D4, ...args];
+  return spawn(command, words, {
     stdio: 'pipe',
     env: { ...Object.fromEntries(inherited), ...environment },
     ...(directory === undefined ? {} : { cwd: directory }),

@@ -44,8 +44,12 @@ export class ApiConnection {
     return this.#call('PATCH', path, body);
   }
 
-  async delete(path: string): Promise<void> {
-    await this.#call('DELETE', path);
+  put<T>(path: string, body: object): Promise<T> {
+    return this.#call('PUT', path, body);
+  }
+
+  delete<T = void>(path: string): Promise<T> {
+    return this.#call<T>('DELETE', path);
   }
 
   /** A whole list, page after page. */

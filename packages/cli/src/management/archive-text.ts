@@ -17,6 +17,20 @@ const STATES: Readonly<Record<ArchivedFileView['state'], string>> = {
   outside: "outside of the archive's root, which has changed since",
 };
 
+const REASONS: Readonly<Record<NonNullable<ArchivedFileView['removedFor']>, string>> = {
+  age: 'it was too old',
+  'sensor-bytes': "its sensor's limit",
+  'type-bytes': "its type's limit",
+  'queue-bytes': "a queue's limit",
+  'total-bytes': "the archive's limit",
+  pressure: 'the disk was nearly full',
+  erased: "the sensor's data were erased on request",
+};
+
+function stateText({ state, removedAt, removedFor }: ArchivedFileView): string {
+  return removedFor === null ? STATES[state] : `removed at ${timeText(removedAt)}: ${REASONS[removedFor]}`;
+}
+
 /** Finished files as a table. */
 export function archivedFileTable(files: readonly ArchivedFileView[]): string {
   if (files.length === 0) return 'no finished file\n';
@@ -28,7 +42,7 @@ export function archivedFileTable(files: readonly ArchivedFileView[]): string {
       timeText(file.firstTime),
       timeText(file.lastTime),
       sizeText(file.bytes),
-      file.state,
+      file.removedFor === null ? file.state : `removed: ${file.removedFor}`,
       terminalText(file.path),
     ]),
   );
@@ -39,7 +53,7 @@ export function archivedFileText(file: ArchivedFileView): string {
   return factList([
     ['id', terminalText(file.id)],
     ['path', terminalText(file.path)],
-    ['state', STATES[file.state]],
+    ['state', stateText(file)],
     ['type', terminalText(file.topic)],
     ['sensor', file.sensor],
     ['stream', `${terminalText(file.stream)}, its bytes ${file.fromByte} to ${file.toByte}`],

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvalidArgumentError } from 'commander';
-import { countArgument, sensorUuidArgument, sizeArgument, timeArgument, uuidArgument } from './arguments.ts';
+import {
+  countArgument,
+  intervalArgument,
+  sensorUuidArgument,
+  sizeArgument,
+  timeArgument,
+  uuidArgument,
+} from './arguments.ts';
 
 const NOW = Date.UTC(2026, 9, 8, 12);
 
@@ -68,4 +75,18 @@ test('sizes are bytes, in units of 1,000 or 1,024', () => {
   for (const [text, size] of cases) assert.equal(sizeArgument(text), size, text);
   for (const text of ['', '0', '0.1', '-1', 'MB', '5i', '1 MB', '1PB', '1e3', '99999TB', 'None'])
     assert.throws(() => sizeArgument(text), InvalidArgumentError, text);
+});
+
+test('lengths of time are seconds, at most a year, or none', () => {
+  const cases: [string, number | 'none'][] = [
+    ['90s', 90],
+    ['10m', 600],
+    ['1d', 86_400],
+    ['52w', 31_449_600],
+    ['none', 'none'],
+  ];
+  for (const [text, seconds] of cases) assert.equal(intervalArgument(text), seconds, text);
+  for (const text of ['', '0s', '10', '1y', '400d', '-5s', '1.5h']) {
+    assert.throws(() => intervalArgument(text), InvalidArgumentError, text);
+  }
 });

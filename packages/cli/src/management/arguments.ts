@@ -26,6 +26,27 @@ export function timeArgument(text: string, now: number): number {
   return Math.max(0, time);
 }
 
+/**
+ * Reads a time to come: ISO 8601, UTC where it names no offset, or in how long (`90d`, `2h`).
+ * @param now ms since 1970
+ * @returns ms since 1970
+ */
+export function futureArgument(text: string, now: number): number {
+  const ago = AGO.exec(text);
+  const time = ago === null ? dateTime(text) : now + Number(ago[1]) * (UNIT_MS[ago[2] ?? ''] ?? Number.NaN);
+  if (!(time > now)) {
+    throw new InvalidArgumentError('Expected a time to come, such as 2027-01-31, 90d (from now) or 2h (from now).');
+  }
+  return time;
+}
+
+/** Reads a length of time (`30m`, `24h`, `7d`, `0`). @returns seconds */
+export function secondsArgument(text: string): number {
+  const [, count, unit] = AGO.exec(text === '0' ? '0s' : text) ?? [];
+  if (count === undefined) throw new InvalidArgumentError('Expected a length of time, such as 30m, 24h, 7d or 0.');
+  return (Number(count) * (UNIT_MS[unit ?? ''] ?? 0)) / 1_000;
+}
+
 function dateTime(text: string): number {
   const [, date, time = '00:00', offset = 'Z'] = DATE_TIME.exec(text) ?? [];
   if (date === undefined || !isCalendarDate(date)) return Number.NaN;
@@ -74,6 +95,28 @@ export function sizeArgument(text: string): number | 'none' {
   return bytes;
 }
 
+/** Reads a length of time (`30m`, `24h`, `7d`), or `none`. @returns ms */
+export function ageArgument(text: string): number | 'none' {
+  if (text === 'none') return text;
+  const [, number, unit = ''] = AGO.exec(text) ?? [];
+  const ms = Number(number) * (UNIT_MS[unit] ?? Number.NaN);
+  if (!(ms >= 1)) throw new InvalidArgumentError('Expected a length of time such as 30m, 24h, 7d or 4w, or none.');
+  return ms;
+}
+
+const YEAR_SECONDS = 31_536_000;
+
+/** Reads a length of time in seconds: `90s`, `10m`, `24h`, at most a year; or `none`. */
+export function intervalArgument(text: string): number | 'none' {
+  if (text === 'none') return text;
+  const [, number, unit = ''] = AGO.exec(text) ?? [];
+  const seconds = (Number(number) * (UNIT_MS[unit] ?? Number.NaN)) / 1_000;
+  if (!(seconds >= 1 && seconds <= YEAR_SECONDS)) {
+    throw new InvalidArgumentError('Expected a length of time such as 90s, 10m, 24h or 7d, at most a year, or none.');
+  }
+  return seconds;
+}
+
 /** Makes a reader of whole numbers in a range. */
 export function countArgument(minimum: number, maximum: number): (text: string) => number {
   return (text) => {
@@ -84,4 +127,22 @@ export function countArgument(minimum: number, maximum: number): (text: string) 
     }
     return count;
   };
+}
+
+/** Reads a priority of the archive, which may be negative. */
+export function priorityArgument(text: string): number {
+  const priority = /^-?\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(Math.abs(priority) <= 1_000)) throw new InvalidArgumentError('Expected a whole number from -1000 to 1000.');
+  return priority;
+}
+
+/** A limit as the HTTP interface takes it: null takes it away. */
+export function limitIn(limit: number | 'none' | undefined): number | null | undefined {
+  return limit === 'none' ? null : limit;
+}
+
+/** Yes or no. */
+export function yesNoArgument(value: string): boolean {
+  if (value === 'yes' || value === 'no') return value === 'yes';
+  throw new InvalidArgumentError('Expected yes or no.');
 }

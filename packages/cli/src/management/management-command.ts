@@ -5,6 +5,7 @@ import { type AccessOptions, addAccessOptions, serverAccess } from './server-acc
 
 /** What a management command needs: the server, and where to print. */
 export interface CommandContext {
+  /** Found on first use. @throws {D4Error} D4_USAGE, D4_SERVER_NOT_RUNNING, D4_SERVER_FILE */
   readonly api: ApiConnection;
   /** Prints the value as JSON where that was asked for, else the text for people. */
   show(value: unknown, text: () => string): Promise<void>;
@@ -23,8 +24,12 @@ export function managementCommand<A extends readonly unknown[], O extends object
   addAccessOptions(command).action(async (...given: unknown[]) => {
     const options = given[parameters] as O & AccessOptions;
     const json = options.json === true;
+    let api: ApiConnection | undefined;
     const context: CommandContext = {
-      api: new ApiConnection(serverAccess(options, process.env)),
+      get api() {
+        api ??= new ApiConnection(serverAccess(options, process.env));
+        return api;
+      },
       show: (value, text) => (json ? printJson(value) : print(text())),
       json,
     };

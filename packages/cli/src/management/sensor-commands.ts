@@ -1,11 +1,20 @@
-import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
-import { buffer } from 'node:stream/consumers';
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { SensorView } from '@d4ts/server';
 import type { Command } from 'commander';
-import { sensorUuidArgument, sizeArgument, uuidArgument } from './arguments.ts';
+import {
+  ageArgument,
+  intervalArgument,
+  limitIn,
+  priorityArgument,
+  sensorUuidArgument,
+  sizeArgument,
+  uuidArgument,
+  yesNoArgument,
+} from './arguments.ts';
 import { managementCommand } from './management-command.ts';
+import { registerSensorRetention } from './retention-commands.ts';
+import { registerSensorKeyCommands } from './sensor-key-commands.ts';
+import { keyOf } from './sensor-key-file.ts';
 import { sensorTable, sensorText } from './sensor-text.ts';
 
 interface AddOptions {
@@ -16,15 +25,23 @@ interface AddOptions {
   readonly approve?: boolean;
 }
 
-/** In bytes. */
+/** In bytes or ms. */
 type Limit = number | 'none';
 
 interface EditOptions {
+  readonly name?: string;
+  readonly tags?: string;
   readonly description?: string;
   readonly mail?: string;
   readonly rate?: Limit;
   readonly quota?: Limit;
   readonly maxPayload?: Limit;
+  /** In seconds. */
+  readonly expect?: Limit;
+  readonly acknowledgedOnly?: boolean;
+  readonly archivePriority?: number;
+  readonly archiveAge?: Limit;
+  readonly archiveSize?: Limit;
 }
 
 /** Adds `d4 sensor …`. */
@@ -77,20 +94,38 @@ export function registerSensorCommands(program: Command): void {
       .description('change what is known of a sensor, and what it may send')
       .argument('<UUID>', "the sensor's UUID", uuidArgument)
       .option('--description <TEXT>', 'what it is, for people')
+      .option('--name <TEXT>', 'what people call it')
+      .option('--tags <TAGS>', 'words to find it by, with commas between them; these and no others')
       .option('--mail <TEXT>', 'the address of who looks after it')
       .option('--rate <SIZE>', 'read so much of it each second, such as 10MB; none for no limit', sizeArgument)
       .option('--quota <SIZE>', 'read so much of it each day (UTC), such as 5GB; none for no limit', sizeArgument)
-      .option('--max-payload <SIZE>', "the largest payload of a frame; none for the server's limit", sizeArgument),
-    async ({ api, show }, { description, mail, rate, quota, maxPayload }, uuid) => {
+      .option('--max-payload <SIZE>', "the largest payload of a frame; none for the server's limit", sizeArgument)
+      .option(
+        '--expect <TIME>',
+        'it is silent when nothing came for so long, such as 90s, 10m or 1d; none: it is not watched',
+        intervalArgument,
+      )
+      .option('--acknowledged-only <yes|no>', 'whether sessions without acknowledgement are refused', yesNoArgument)
+      .option('--archive-priority <N>', 'files of a lower one go first when they have to make room', priorityArgument)
+      .option('--archive-age <TIME>', 'keep its files so long, such as 30d; none for what holds for all', ageArgument)
+      .option('--archive-size <SIZE>', 'keep so much of it in the archive; none for what holds for all', sizeArgument),
+    async ({ api, show }, options, uuid) => {
       const change = {
-        description,
-        mail,
-        maxBytesPerSecond: limitIn(rate),
-        maxBytesPerDay: limitIn(quota),
-        maxPayloadBytes: limitIn(maxPayload),
+        name: options.name,
+        tags: options.tags?.split(',').flatMap((tag) => (tag.trim() === '' ? [] : [tag.trim()])),
+        description: options.description,
+        mail: options.mail,
+        maxBytesPerSecond: limitIn(options.rate),
+        maxBytesPerDay: limitIn(options.quota),
+        maxPayloadBytes: limitIn(options.maxPayload),
+        expectedIntervalSeconds: limitIn(options.expect),
+        acknowledgedOnly: options.acknowledgedOnly,
+        archivePriority: options.archivePriority,
+        archiveMaxAgeMs: limitIn(options.archiveAge),
+        archiveMaxBytes: limitIn(options.archiveSize),
       };
       if (Object.values(change).every((value) => value === undefined)) {
-        throw new D4Error('D4_USAGE', 'say what to change: --description, --mail, --rate, --quota or --max-payload');
+        throw new D4Error('D4_USAGE', 'say what to change: --description, --rate, --archive-age or another option');
       }
       const changed = await api.patch<SensorView>(`/sensors/${uuid}`, change);
       await show(changed, () => `sensor ${uuid} is changed\n`);
@@ -122,6 +157,9 @@ export function registerSensorCommands(program: Command): void {
     },
   );
 
+  registerSensorKeyCommands(sensor);
+  registerSensorRetention(sensor);
+
   managementCommand<[SensorId]>(
     sensor
       .command('kick')
@@ -132,35 +170,4 @@ export function registerSensorCommands(program: Command): void {
       await show(kicked, () => `${kicked.connections} connections of sensor ${uuid} are closed\n`);
     },
   );
-}
-
-/** A limit as the HTTP interface takes it: null takes it away. */
-function limitIn(limit: Limit | undefined): number | null | undefined {
-  return limit === 'none' ? null : limit;
-}
-
-/** The key as the HTTP interface takes it: text, or base64 for other bytes. */
-async function keyOf(
-  key: string | undefined,
-  file: string | undefined,
-): Promise<{ key: string; keyEncoding?: 'base64' }> {
-  if ((key === undefined) === (file === undefined))
-    throw new D4Error('D4_USAGE', 'give the key with --key or with --key-file');
-  if (file === undefined) return { key: key ?? '' };
-  const bytes = withoutNewline(file === '-' ? await buffer(process.stdin) : readKeyFile(file));
-  return isUtf8(bytes) ? { key: bytes.toString('utf8') } : { key: bytes.toString('base64'), keyEncoding: 'base64' };
-}
-
-function readKeyFile(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new D4Error('D4_USAGE', `--key-file ${file}: ${error instanceof Error ? error.message : error}`, error);
-  }
-}
-
-/** Editors and echo end a file with a newline that is not of the key; the clients leave it out too. */
-function withoutNewline(bytes: Buffer): Buffer {
-  if (bytes.at(-1) !== 0x0a) return bytes;
-  return bytes.subarray(0, bytes.at(-2) === 0x0d ? -2 : -1);
 }

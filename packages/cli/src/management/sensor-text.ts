@@ -1,7 +1,7 @@
 import type { SensorView } from '@d4ts/server';
 import { table } from '../table.ts';
 import { factList } from './fact-list.ts';
-import { sizeText, terminalText, timeText } from './terminal-text.ts';
+import { durationText, sizeText, terminalText, timeText } from './terminal-text.ts';
 
 /** The state of a sensor in a few words. */
 function stateText({ state, refusedFor }: SensorView): string {
@@ -32,20 +32,40 @@ export function sensorText(sensor: SensorView): string {
     ['state', stateText(sensor)],
     ['registration', sensor.registration + (sensor.unproven ? ' (registered itself, with the default key)' : '')],
     ['description', terminalText(sensor.description) || '-'],
+    ['name', terminalText(sensor.name) || '-'],
+    ['tags', terminalText(sensor.tags.join(', ')) || '-'],
     ['mail', terminalText(sensor.mail) || '-'],
+    ...(sensor.previousKeyUntil === null
+      ? []
+      : ([['key before', `holds until ${timeText(sensor.previousKeyUntil)}`]] as const)),
     ['third party', sensor.thirdParty ? 'yes' : 'no'],
     ['rate', sensor.maxBytesPerSecond === null ? 'unlimited' : `${sizeText(sensor.maxBytesPerSecond)}/s`],
+    ['in the archive', archiveText(sensor)],
+    [
+      'expected',
+      sensor.expectedIntervalSeconds === null ? 'not watched' : `every ${durationText(sensor.expectedIntervalSeconds)}`,
+    ],
     ['daily quota', sensor.maxBytesPerDay === null ? 'unlimited' : sizeText(sensor.maxBytesPerDay)],
     ['today', sizeText(sensor.bytesToday)],
     ['payload limit', sensor.maxPayloadBytes === null ? "the server's" : `${sensor.maxPayloadBytes} bytes`],
+    ['sessions', sensor.acknowledgedOnly ? 'acknowledged ones only' : 'with or without acknowledgement'],
     ['registered', timeText(sensor.createdAt)],
     ['first seen', timeText(sensor.firstSeen)],
     ['last seen', timeText(sensor.lastSeen)],
     ['last address', terminalText(sensor.lastAddress ?? '-')],
   ]);
-  return [list, topics(sensor), refusals(sensor), sessionTable(sensor.sessions)]
+  return [list, topics(sensor), refusals(sensor), sessionTable(sensor.sessions), openStreamTable(sensor)]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+function archiveText({ hold, archivePriority, archiveMaxAgeMs, archiveMaxBytes }: SensorView): string {
+  return [
+    ...(hold ? ['on hold: nothing is removed'] : []),
+    `priority ${archivePriority}`,
+    ...(archiveMaxAgeMs === null ? [] : [`kept for ${durationText(archiveMaxAgeMs / 1_000)}`]),
+    ...(archiveMaxBytes === null ? [] : [`at most ${sizeText(archiveMaxBytes)}`]),
+  ].join(', ');
 }
 
 function topics({ topics }: SensorView): string {
@@ -87,7 +107,7 @@ function refusals({ refusals, claimedRefusals }: SensorView): string {
 export function sessionTable(sessions: SensorView['sessions']): string {
   if (sessions.length === 0) return '';
   return table(
-    ['SESSION OF', 'TYPE', 'FROM', 'SINCE', 'LAST FRAME', 'FRAMES', 'BYTES', 'RECORDS'],
+    ['SESSION OF', 'TYPE', 'FROM', 'SINCE', 'LAST FRAME', 'FRAMES', 'BYTES', 'RECORDS', 'ACKNOWLEDGED'],
     sessions.map((session) => [
       session.sensor,
       terminalText(session.topic),
@@ -99,6 +119,30 @@ export function sessionTable(sessions: SensorView['sessions']): string {
       `${session.frames}`,
       sizeText(session.bytes),
       `${session.records}`,
+      acknowledgedText(session.acknowledged),
+    ]),
+  );
+}
+
+/** How far a session's stream is acknowledged; a session of a v1 client is not. */
+function acknowledgedText(acknowledged: SensorView['sessions'][number]['acknowledged']): string {
+  if (acknowledged === undefined) return 'no';
+  const { acknowledgedTo, receivedTo, gaps, gapBytes } = acknowledged;
+  const missing = gaps === 0 ? '' : `, ${gaps} gaps of ${sizeText(gapBytes)}`;
+  return `${sizeText(acknowledgedTo)} of ${sizeText(receivedTo)}${missing}`;
+}
+
+/** Acknowledged streams that have not ended; nothing where there is none. */
+function openStreamTable({ openStreams }: SensorView): string {
+  if (openStreams.length === 0) return '';
+  return table(
+    ['OPEN STREAM', 'TYPE', 'LENGTH', 'LAST', 'AFTER'],
+    openStreams.map(({ stream, topic, offset, lastAt, previous }) => [
+      stream,
+      terminalText(topic),
+      sizeText(offset),
+      timeText(lastAt),
+      previous ?? '-',
     ]),
   );
 }

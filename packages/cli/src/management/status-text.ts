@@ -2,6 +2,7 @@ import type { Status } from '@d4ts/server';
 import { table } from '../table.ts';
 import { factList } from './fact-list.ts';
 import { queueTable } from './queue-text.ts';
+import { spaceFacts } from './retention-text.ts';
 import { sessionTable } from './sensor-text.ts';
 import { durationText, sizeText, terminalText, timeText } from './terminal-text.ts';
 
@@ -46,6 +47,7 @@ function overview(status: Status): string {
         ? `${backPressure.paused} sessions are held back: the disk is too slow`
         : `none now, ${backPressure.pauses} times so far`,
     ],
+    ...spaceFacts(status.space),
     ['memory', `${sizeText(memory.rssBytes)}, of it ${sizeText(memory.arrayBufferBytes)} in buffers`],
   ]);
 }

@@ -37,14 +37,19 @@ export function folderSource(options: FolderOptions): Source {
     name: options.path,
     endless: true,
     async *read(stop) {
-      const queue = new FileQueue(options, stop);
-      try {
-        for await (const path of queue.files()) yield* fileAsLine(path, options, stop);
-      } finally {
-        await queue.close();
-      }
+      for await (const path of watchedFiles(options, stop)) yield* fileAsLine(path, options, stop);
     },
   };
+}
+
+/** The paths of the folder's files, in the order in which they are to be sent; ends when `stop` aborts. */
+export async function* watchedFiles(options: FolderOptions, stop: AbortSignal): AsyncIterable<string> {
+  const queue = new FileQueue(options, stop);
+  try {
+    yield* queue.files();
+  } finally {
+    await queue.close();
+  }
 }
 
 /** The day's subfolder: YYYYMMDD, in local time. */
@@ -106,9 +111,13 @@ class FileQueue {
       awaitWriteFinish: { stabilityThreshold: quietMs, pollInterval: Math.min(100, quietMs) },
     });
     this.#watchers.push({ folder, watcher });
-    const existing = await oldestFirst(folder, Date.now() - quietMs);
-    for (const file of existing.keys()) this.#waiting.add(file);
+    let existing: Map<string, Stats> | undefined;
+    const early: [string, Stats | undefined][] = [];
     const add = (file: string, stats: Stats | undefined) => {
+      if (existing === undefined) {
+        early.push([file, stats]);
+        return;
+      }
       const known = existing.get(file);
       existing.delete(file);
       if (known !== undefined && known.size === stats?.size && known.mtimeMs === stats.mtimeMs) return;
@@ -118,6 +127,9 @@ class FileQueue {
     watcher.on('add', add);
     watcher.on('change', add);
     watcher.on('error', (error) => this.#options.onTrouble(`cannot watch ${folder}: ${(error as Error).message}`));
+    existing = await oldestFirst(folder, Date.now() - quietMs);
+    for (const file of existing.keys()) this.#waiting.add(file);
+    for (const [file, stats] of early) add(file, stats);
     this.#more.wake();
     if (this.#watchers.length > 2) await this.#watchers.shift()?.watcher.close();
   }

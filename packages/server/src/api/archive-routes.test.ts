@@ -97,6 +97,8 @@ test('files are listed, shown and read', async () => {
     bytes: file.bytes,
     sha256: file.sha256,
     state: 'there',
+    removedAt: null,
+    removedFor: null,
     fromByte: 0,
     toByte: 8,
     firstTime: TIME,

@@ -3,8 +3,11 @@ import { D4Error, parseSensorId } from '@d4ts/protocol';
 import Type from 'typebox';
 import { contentStream, type FileState, fileState, openAnnounced } from '../archive/file-content.ts';
 import type { FileFilter, ListedFile } from '../archive/listing.ts';
+import type { ArchiveRemoval } from '../registry/port.ts';
+import type { RemovalReason } from '../retention/port.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
+import { actorOf } from './authentication.ts';
 import { downloadHeaders } from './download-headers.ts';
 import type { ApiApp } from './route-types.ts';
 import {
@@ -27,7 +30,7 @@ const GONE: Readonly<Record<Exclude<FileState, 'there'>, string>> = {
 };
 
 /** `/api/v1/archive`: the finished files. */
-export function archiveRoutes(app: ApiApp, { archivedFiles, log }: ApiContext): void {
+export function archiveRoutes(app: ApiApp, { archivedFiles, registry, log }: ApiContext): void {
   const tags = ['archive'];
 
   app.get(
@@ -80,12 +83,19 @@ export function archiveRoutes(app: ApiApp, { archivedFiles, log }: ApiContext): 
         response: { 200: Type.Unsafe<Readable>({ type: 'string', format: 'binary' }) },
       },
     },
-    async ({ params, query }, reply) => {
+    async (request, reply) => {
+      const { params, query } = request;
       const file = await fileAt(params.id);
-      const handle = await openAnnounced(archivedFiles.root, file);
+      const removal = removalOf(file);
+      const handle = removal === undefined ? await openAnnounced(archivedFiles.root, file) : 'removed';
       if (typeof handle === 'string') {
-        throw new D4Error('D4_FILE_GONE', `file ${file.id} (${file.path}) is not what was finished: ${GONE[handle]}`);
+        throw new D4Error(
+          'D4_FILE_GONE',
+          `file ${file.id} (${file.path}) is not what was finished: ${removalText(removal) ?? GONE[handle]}`,
+        );
       }
+      const details = { sensor: file.sensor, path: file.path };
+      await registry.audit.record({ kind: 'file-downloaded', key: file.id, actor: actorOf(request), details });
       const form = query.stored === true ? 'stored' : 'decompressed';
       const content = contentStream(handle, file.path, form);
       content.on('error', (err) => log.error({ err, file: file.path }, 'a file of the archive cannot be read'));
@@ -99,10 +109,21 @@ export function archiveRoutes(app: ApiApp, { archivedFiles, log }: ApiContext): 
     return file;
   }
 
-  async function viewOf({ from, to, announce, ...file }: ListedFile): Promise<ArchivedFileView> {
-    const state = await fileState(archivedFiles.root, file);
-    return { ...file, fromByte: from, toByte: to, item: announce, state };
+  async function viewOf({ from, to, announce, streamBytes: _, ...file }: ListedFile): Promise<ArchivedFileView> {
+    const removal = removalOf(file);
+    const state = removal === undefined ? await fileState(archivedFiles.root, file) : 'removed';
+    const removed = { removedAt: removal?.at ?? null, removedFor: (removal?.why as RemovalReason | undefined) ?? null };
+    return { ...file, fromByte: from, toByte: to, item: announce, state, ...removed };
   }
+
+  /** How retention has removed a file, if it has. */
+  function removalOf({ topic, sensor, id }: Pick<ListedFile, 'topic' | 'sensor' | 'id'>): ArchiveRemoval | undefined {
+    return registry.archive.removalOf(topic, sensor, Number(id.slice(id.indexOf(':') + 1)));
+  }
+}
+
+function removalText(removal: ArchiveRemoval | undefined): string | undefined {
+  return removal && `it was removed at ${new Date(removal.at).toISOString()} (${removal.why})`;
 }
 
 function filterFrom({ sensor, type, from, to, path }: ArchivedFileQuery): FileFilter {

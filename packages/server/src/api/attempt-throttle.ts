@@ -31,6 +31,25 @@ export class AttemptThrottle {
     return Math.max(1, Math.ceil((left - (BURST - 1)) * REFILL_MS));
   }
 
+  /** The addresses that have to wait; an IPv6 address as its /64. */
+  heldBack(now: number): { address: string; failures: number; lastAt: number; until: number }[] {
+    return [...this.#byAddress].flatMap(([address, failures]) => {
+      const left = remaining(failures, now);
+      if (left <= BURST - 1) return [];
+      const until = now + Math.ceil((left - (BURST - 1)) * REFILL_MS);
+      return [{ address, failures: failures.count, lastAt: failures.lastAt, until }];
+    });
+  }
+
+  /** Forgets what an address has failed, or what all have. @returns how many had to wait */
+  clear(address: string | undefined, now: number): number {
+    const key = address === undefined ? undefined : throttleKey(address);
+    const cleared = this.heldBack(now).filter((held) => key === undefined || held.address === key).length;
+    if (key === undefined) this.#byAddress.clear();
+    else this.#byAddress.delete(key);
+    return cleared;
+  }
+
   /** Counts an attempt with an unknown token. */
   failed(address: string, now: number): void {
     const key = throttleKey(address);

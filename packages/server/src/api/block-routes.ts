@@ -1,3 +1,4 @@
+import { D4Error } from '@d4ts/protocol';
 import Type from 'typebox';
 import type { Block } from '../registry/port.ts';
 import type { ApiContext } from './api-context.ts';
@@ -6,7 +7,8 @@ import { actorOf } from './authentication.ts';
 import { blockTarget } from './block-target.ts';
 import { pageOf } from './pages.ts';
 import type { ApiApp } from './route-types.ts';
-import { BlockDraft, BlockParam, BlockView, PageQuery, page } from './schemas.ts';
+import { PageQuery, page } from './schema-parts.ts';
+import { BlockDraft, BlockParam, BlockView } from './schemas.ts';
 
 /** `/api/v1/blocks`: addresses, networks and sensors that are not let in. Ingest follows the registry, and closes them. */
 export function blockRoutes(app: ApiApp, { registry, log, now }: ApiContext): void {
@@ -48,7 +50,18 @@ export function blockRoutes(app: ApiApp, { registry, log, now }: ApiContext): vo
       const known = registry.blocks.get(target);
       if (known !== undefined) return blockView(known.value);
       const actor = actorOf(request);
-      const block: Block = { target, kind, reason: request.body.reason ?? '', createdAt: now() };
+      const { reason = '', expiresAt } = request.body;
+      if (expiresAt !== undefined && expiresAt <= now()) {
+        throw new D4Error('D4_BAD_REQUEST', 'expiresAt is in the past: such a block would block nothing');
+      }
+      const block: Block = {
+        target,
+        kind,
+        reason,
+        author: actor.name,
+        ...(expiresAt !== undefined && { expiresAt }),
+        createdAt: now(),
+      };
       await registry.blocks.put(target, block, actor);
       log.info({ target, by: actor.name }, 'blocked');
       return reply.code(201).send(blockView(block));
@@ -77,6 +90,6 @@ export function blockRoutes(app: ApiApp, { registry, log, now }: ApiContext): vo
   );
 }
 
-function blockView({ target, kind, reason, createdAt }: Block): BlockView {
-  return { target, kind, reason, createdAt };
+function blockView({ target, kind, reason, author, expiresAt, createdAt }: Block): BlockView {
+  return { target, kind, reason, author: author ?? null, expiresAt: expiresAt ?? null, createdAt };
 }

@@ -4,7 +4,7 @@ import type { ApiContext } from './api-context.ts';
 import type { ApiErrorCode } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
 import type { ApiApp } from './route-types.ts';
-import { MAX_DESCRIPTION_LENGTH, MAX_MAIL_LENGTH } from './schemas.ts';
+import { MAX_DESCRIPTION_LENGTH, MAX_MAIL_LENGTH } from './schema-parts.ts';
 import { newSensorKey, newSensorUuid, registerSensor } from './sensor-registration.ts';
 
 /** What the reference server says where we have a code of our own; other errors keep our message. */
@@ -66,12 +66,12 @@ export function dropInRoutes(app: ApiApp, context: ApiContext): void {
       schema: {
         tags,
         operationId: 'listSilentSensorsAsReference',
-        summary: 'The uuids of the monitored sensors that are silent; none while sensors cannot be monitored',
+        summary: 'The uuids of the monitored sensors (with an expected interval) that are silent',
         response: { 200: Type.Array(Type.String()) },
       },
     },
     (_request, reply) => {
-      reply.send([]);
+      reply.send(context.monitor.silence.silent());
     },
   );
 }

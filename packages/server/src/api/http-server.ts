@@ -2,19 +2,37 @@ import type { ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
+import { alertRoutes } from './alert-routes.ts';
 import type { ApiContext } from './api-context.ts';
-import { API_ERRORS, type ApiErrorCode, failureOf } from './api-errors.ts';
+import { API_ERRORS, type ApiErrorCode, failureOf, RetryLater } from './api-errors.ts';
 import { archiveRoutes } from './archive-routes.ts';
-import { Authentication, TooManyAttempts } from './authentication.ts';
+import { auditRoutes } from './audit-routes.ts';
+import { Authentication } from './authentication.ts';
 import { blockRoutes } from './block-routes.ts';
 import { dropInRoutes, REFERENCE_REASONS } from './drop-in-routes.ts';
+import { eventRoutes } from './event-routes.ts';
+import { exporterRoutes } from './exporter-routes.ts';
 import { healthRoutes } from './health-routes.ts';
-import { collectForOpenApi, describeAccess, openApiRoute } from './openapi.ts';
+import { ledgerRoutes } from './ledger-routes.ts';
+import { metricsRoutes } from './metrics-routes.ts';
+import { monitorRoutes } from './monitor-routes.ts';
+import { collectForOpenApi, describeAccess, docsRoutes, openApiRoute } from './openapi.ts';
+import { pageRoutes } from './page-routes.ts';
+import { lockoutRoutes } from './people/lockout-routes.ts';
+import { meRoutes } from './people/me-routes.ts';
+import { People } from './people/people.ts';
+import { sessionRoutes } from './people/session-routes.ts';
+import { tokenRoutes } from './people/token-routes.ts';
+import { userRoutes } from './people/user-routes.ts';
 import { queueRoutes } from './queue-routes.ts';
 import { compileValidator } from './request-validation.ts';
+import { retentionRoutes } from './retention-routes.ts';
 import type { ApiApp } from './route-types.ts';
-import type { ErrorBody } from './schemas.ts';
+import type { ErrorBody } from './schema-parts.ts';
+import { sensorBulkRoutes } from './sensor-bulk-routes.ts';
+import { sensorKeyRoutes } from './sensor-key-routes.ts';
 import { sensorRoutes } from './sensor-routes.ts';
+import { settingsRoutes } from './settings-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 import { typeRoutes } from './type-routes.ts';
 import { RouteTable } from './unknown-routes.ts';
@@ -22,15 +40,14 @@ import { RouteTable } from './unknown-routes.ts';
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_CONNECTIONS = 2_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+const TIMEOUTS: RequestTimeouts = { headersMs: 10_000, requestMs: 30_000, checkMs: 5_000 };
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 /** A connection on which nothing moves for so long is closed: one that does not read its answer, for example. */
 const STALL_TIMEOUT_MS = 120_000;
 /** At the end, requests that are under way have so long to finish. */
 const CLOSE_GRACE_MS = 2_000;
 
-/** Nothing here is a page yet: no script, no frame, nothing from elsewhere, nothing kept. */
+/** No script, no frame, nothing from elsewhere, nothing kept; the pages have a policy of their own. */
 const SECURITY_HEADERS = {
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'cross-origin-opener-policy': 'same-origin',
@@ -48,19 +65,32 @@ export interface TlsIdentity {
 }
 
 /** What the interface is started with. */
-export interface ApiOptions extends Omit<ApiContext, 'now'> {
+export interface ApiOptions extends Omit<ApiContext, 'now' | 'people'> {
   readonly listen: { readonly host: string; readonly port: number };
   readonly identity: TlsIdentity;
   /** Wall clock, ms since 1970; the system's if not given. */
   readonly now?: () => number;
   /** ms without a byte in either direction after which a connection is closed; only tests give another than 120,000. */
   readonly stallTimeoutMs?: number;
+  /** How long a request may take to arrive; only tests give other times. */
+  readonly timeouts?: RequestTimeouts;
+}
+
+/** In ms. */
+interface RequestTimeouts {
+  readonly headersMs: number;
+  /** With its body. */
+  readonly requestMs: number;
+  /** How often connections are looked at. */
+  readonly checkMs: number;
 }
 
 /** A running HTTP interface. */
 export interface Api {
   /** The address that it really has. */
   readonly address: { readonly host: string; readonly port: number };
+  /** Who is signed in, and who is held back. */
+  readonly people: People;
   /** Swaps the certificate live; connections that are open keep the old one. */
   setIdentity(identity: TlsIdentity): void;
   /** Answers 503 to `/healthz`, stops accepting, finishes the requests that are under way (2 s), closes. */
@@ -76,30 +106,39 @@ export async function startApi({
   identity,
   now = Date.now,
   stallTimeoutMs = STALL_TIMEOUT_MS,
+  timeouts = TIMEOUTS,
   ...parts
 }: ApiOptions): Promise<Api> {
-  const context: ApiContext = { ...parts, now };
+  const { idleMinutes, hours } = parts.server.config.sessions;
+  const limits = { idleMs: idleMinutes * 60_000, absoluteMs: hours * 3_600_000 };
+  const people = new People(parts.registry, limits, parts.log, now);
+  const context: ApiContext = { ...parts, now, people };
   let closing = false;
   let requests = 0;
-  const app = newApp(identity, stallTimeoutMs);
+  const app = newApp(identity, stallTimeoutMs, timeouts);
   const sockets = boundConnections(app.server);
   app.server.on('request', (_request, response: ServerResponse) => {
     requests++;
     response.once('close', () => requests--);
   });
-  await addRoutes(app, context, () => closing);
+  const authentication = new Authentication(people, parts.server, now);
   try {
+    await addRoutes(app, context, authentication, () => closing);
     await app.listen(listen);
   } catch (error) {
+    people.close();
     await app.close();
     throw error;
   }
 
   return {
     address: addressOf(app.server),
+    people,
     setIdentity: (next) => app.server.setSecureContext({ ...next, minVersion: 'TLSv1.2' }),
     async close() {
       closing = true;
+      authentication.close();
+      people.close();
       const endAll = () => {
         for (const socket of sockets) socket.destroy();
       };
@@ -111,17 +150,21 @@ export async function startApi({
   };
 }
 
-function newApp(identity: TlsIdentity, stallTimeoutMs: number): ApiApp {
+function newApp(
+  identity: TlsIdentity,
+  stallTimeoutMs: number,
+  { headersMs, requestMs, checkMs }: RequestTimeouts,
+): ApiApp {
   return Fastify({
     https: {
       ...identity,
       minVersion: 'TLSv1.2',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: 5_000,
+      headersTimeout: headersMs,
+      connectionsCheckingInterval: checkMs,
     },
     connectionTimeout: stallTimeoutMs,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: requestMs,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     bodyLimit: MAX_BODY_BYTES,
     routerOptions: { maxParamLength: 200 },
@@ -133,9 +176,13 @@ function newApp(identity: TlsIdentity, stallTimeoutMs: number): ApiApp {
   });
 }
 
-async function addRoutes(app: ApiApp, context: ApiContext, isClosing: () => boolean): Promise<void> {
+async function addRoutes(
+  app: ApiApp,
+  context: ApiContext,
+  authentication: Authentication,
+  isClosing: () => boolean,
+): Promise<void> {
   const routes = new RouteTable();
-  const authentication = new Authentication(context.registry, context.server, context.now);
 
   app.setValidatorCompiler(compileValidator);
   app.removeContentTypeParser('text/plain');
@@ -148,26 +195,46 @@ async function addRoutes(app: ApiApp, context: ApiContext, isClosing: () => bool
     reply.headers(SECURITY_HEADERS);
     if (isClosing()) reply.header('connection', 'close');
     const { access = 'public' } = request.routeOptions.config;
-    if (access !== 'public') request.principal = authentication.authenticate(request, access);
+    request.principal = authentication.admit(request, access);
   });
   app.setErrorHandler((error, request, reply) => sendFailure(error, context, reply, request));
-  app.setNotFoundHandler((request, reply) => routes.refuse(request, reply));
 
   await collectForOpenApi(app, context.server.version);
   healthRoutes(app, context, isClosing);
+  metricsRoutes(app, context);
+  const pages = await pageRoutes(app, context.pagesFolder);
+  app.setNotFoundHandler((request, reply) =>
+    pages.isPage(request) ? pages.send(reply) : routes.refuse(request, reply),
+  );
   await app.register(
     async (api: ApiApp) => {
       dropInRoutes(api, context);
+      sessionRoutes(api, context);
+      meRoutes(api, context);
+      userRoutes(api, context);
+      tokenRoutes(api, context);
+      lockoutRoutes(api, context);
+      auditRoutes(api, context);
       statusRoutes(api, context);
+      settingsRoutes(api, context);
       sensorRoutes(api, context);
+      sensorKeyRoutes(api, context);
+      sensorBulkRoutes(api, context);
       typeRoutes(api, context);
       queueRoutes(api, context);
+      exporterRoutes(api, context);
       blockRoutes(api, context);
       archiveRoutes(api, context);
+      ledgerRoutes(api, context);
+      monitorRoutes(api, context);
+      alertRoutes(api, context);
+      eventRoutes(api, context);
+      retentionRoutes(api, context);
       openApiRoute(api);
     },
     { prefix: '/api/v1' },
   );
+  await app.register(async (docs: ApiApp) => docsRoutes(docs), { prefix: '/api' });
 }
 
 function sendFailure(
@@ -179,7 +246,7 @@ function sendFailure(
   const { code, status, message, internal } = failureOf(error);
   if (internal) context?.log.error({ err: error, method: request?.method, url: request?.url }, 'a request failed');
   if (status === 401) reply.header('www-authenticate', 'Bearer');
-  if (error instanceof TooManyAttempts) reply.header('retry-after', error.retryAfterSeconds);
+  if (error instanceof RetryLater) reply.header('retry-after', error.retryAfterSeconds);
   const asReference = request?.routeOptions.config?.errors === 'reference';
   reply
     .code(status)

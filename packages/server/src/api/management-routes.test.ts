@@ -6,7 +6,8 @@ import { parseSensorId, type SensorId } from '@d4ts/protocol';
 import type { SessionInfo } from '../ingest/port.ts';
 import { type ApiFixture, LOCAL_TOKEN, NOW, startApiFixture } from './api-fixture.ts';
 import { popItems } from './queue-items.ts';
-import type { BlockView, Credential, Items, QueueView, SensorView, Status, TypeView } from './schemas.ts';
+import type { BlockView, Credential, Items, QueueView, Status, TypeView } from './schemas.ts';
+import type { SensorView } from './sensor-schemas.ts';
 
 let fixture: ApiFixture;
 let lastSensor = 0;
@@ -113,6 +114,10 @@ test('a change may insist on a revision', async () => {
   assert.deepEqual([bounded.maxPayloadBytes, bounded.maxBytesPerSecond, bounded.maxBytesPerDay], [9, 7, 8]);
   const paced = await ask<SensorView>('PATCH', `/sensors/${uuid}`, 200, { maxBytesPerDay: null });
   assert.deepEqual([paced.maxPayloadBytes, paced.maxBytesPerSecond, paced.maxBytesPerDay], [9, 7, null]);
+  for (const acknowledgedOnly of [true, false]) {
+    const changed = await ask<SensorView>('PATCH', `/sensors/${uuid}`, 200, { acknowledgedOnly });
+    assert.deepEqual([changed.acknowledgedOnly, changed.maxBytesPerSecond], [acknowledgedOnly, 7]);
+  }
   for (const maxPayloadBytes of [0, 64 * 1024 * 1024 + 1]) {
     assert.equal(await askForError('PATCH', `/sensors/${uuid}`, 400, { maxPayloadBytes }), 'D4_BAD_REQUEST');
   }
@@ -186,7 +191,8 @@ test('lists come in pages and can be filtered by state', async () => {
 
 test('types are numbers or names, each once, whatever its case', async () => {
   const number = await ask<TypeView>('POST', '/types', 201, { name: '008' });
-  assert.deepEqual(number, { name: '8', title: 'passive DNS lines', createdAt: NOW });
+  const rules = { archivePriority: 0, archiveMaxAgeMs: null, archiveMaxBytes: null, maxJournalBytes: null };
+  assert.deepEqual(number, { name: '8', title: 'passive DNS lines', revision: 1, ...rules, createdAt: NOW });
   await ask('POST', '/types', 201, { name: 'Maltrail' });
   await ask('POST', '/types', 200, { name: 'Maltrail' });
   await ask('POST', '/types', 200, { name: '8' });
@@ -325,7 +331,14 @@ test('blocks are written in one way, each once', async () => {
   const uuid = nextUuid();
   await ask('POST', '/sensors', 201, { uuid, key: 'k', approve: true });
   const network = await ask<BlockView>('POST', '/blocks', 201, { target: '192.0.2.99/24', reason: 'noise' });
-  assert.deepEqual(network, { target: '192.0.2.0/24', kind: 'network', reason: 'noise', createdAt: NOW });
+  assert.deepEqual(network, {
+    target: '192.0.2.0/24',
+    kind: 'network',
+    reason: 'noise',
+    author: 'local',
+    expiresAt: null,
+    createdAt: NOW,
+  });
   await ask('POST', '/blocks', 200, { target: '192.0.2.0/24' });
 
   await ask('POST', '/blocks', 201, { target: uuid.replaceAll('-', '') });

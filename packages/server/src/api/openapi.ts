@@ -1,12 +1,18 @@
 import swagger from '@fastify/swagger';
 import type { RouteOptions } from 'fastify';
 import Type from 'typebox';
+import { API_ERRORS } from './api-errors.ts';
+import { type ApiDescription, docsPage } from './docs-page.ts';
+import { DOCS_STYLE } from './docs-style.ts';
 import { ReferenceErrorBody } from './drop-in-routes.ts';
 import type { Access, ApiApp } from './route-types.ts';
-import { ErrorBody } from './schemas.ts';
+import { ErrorBody } from './schema-parts.ts';
+
+const DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const ACCESS_NOTES: Record<Access, string> = {
   public: 'Needs no token.',
+  'signed-in': 'For everybody who is signed in.',
   register: 'For the roles sensor_register, user and admin.',
   viewer: 'For the roles viewer, user and admin.',
   user: 'For the roles user and admin.',
@@ -27,15 +33,25 @@ export async function collectForOpenApi(app: ApiApp, version: string): Promise<v
       tags: [
         { name: 'server', description: 'The server as a whole' },
         { name: 'sensors', description: 'Who may send, and how they are doing' },
+        { name: 'people', description: 'Who is signed in, and who may do what' },
         { name: 'types', description: 'What is accepted' },
         { name: 'queues', description: 'What waits for analyzers' },
         { name: 'blocks', description: 'What is not let in' },
         { name: 'archive', description: 'What was received, in files' },
+        { name: 'retention', description: 'What is kept and what goes, and how much space is left' },
+        { name: 'audit', description: 'Who did what, when and from where' },
+        { name: 'monitoring', description: 'What came, what became of it, how much comes now' },
         { name: 'reference', description: 'Calls that answer exactly as the reference server does' },
       ],
       components: {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer' },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: '__Host-d4',
+            description: 'Of `POST /session`; changes need the header `x-csrf-token` as well',
+          },
           token: { type: 'apiKey', in: 'header', name: 'Authorization', description: 'The token alone' },
         },
       },
@@ -51,7 +67,7 @@ export function describeAccess(route: Pick<RouteOptions, 'method' | 'url' | 'con
   route.schema = {
     ...route.schema,
     description: ACCESS_NOTES[access],
-    security: access === 'public' ? [] : [{ bearer: [] }, { token: [] }],
+    security: access === 'public' ? [] : [{ session: [] }, { bearer: [] }, { token: [] }],
     response: {
       '4xx': { ...errors, description: 'The request failed' },
       '5xx': { ...errors, description: 'The server failed' },
@@ -79,6 +95,22 @@ export function openApiRoute(app: ApiApp): void {
       reply.send(description);
     },
   );
+}
+
+/** `/api/docs`: the same as a page. It has no script, and everything from our own origin. */
+export function docsRoutes(app: ApiApp): void {
+  const hidden = { hide: true, response: { 200: Type.String() } };
+  let html: string | undefined;
+
+  app.get('/docs', { config: { access: 'public' }, schema: hidden }, (_request, reply) => {
+    const errors = Object.entries(API_ERRORS).map(([code, error]) => ({ code, ...error }));
+    html ??= docsPage(nameSchemas(app.swagger()) as unknown as ApiDescription, errors, '/api/docs/style.css');
+    reply.header('content-security-policy', DOCS_POLICY).type('text/html; charset=utf-8').send(html);
+  });
+
+  app.get('/docs/style.css', { config: { access: 'public' }, schema: hidden }, (_request, reply) => {
+    reply.type('text/css; charset=utf-8').send(DOCS_STYLE);
+  });
 }
 
 interface NamedSchemas {

@@ -1,4 +1,4 @@
-import type { PageQuery } from './schemas.ts';
+import type { PageQuery } from './schema-parts.ts';
 
 const DEFAULT_LIMIT = 1_000;
 

@@ -8,18 +8,16 @@ import { actorOf } from './authentication.ts';
 import { pageOf } from './pages.ts';
 import { cutToAnswer, itemView, popItems } from './queue-items.ts';
 import type { ApiApp } from './route-types.ts';
+import { PageQuery, page, UuidParam } from './schema-parts.ts';
 import {
   Credential,
   CredentialDraft,
   Flushed,
   ItemQuery,
   Items,
-  PageQuery,
-  page,
   QueueChangeBody,
   QueueDraft,
   QueueView,
-  UuidParam,
 } from './schemas.ts';
 import { typeName } from './type-name.ts';
 

@@ -8,6 +8,7 @@ import type {
 } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import type { Actor, Role } from '../registry/port.ts';
+import type { LiveSession } from './people/login-sessions.ts';
 
 /** Tells the framework's types what a schema means. */
 interface SchemaTypes extends FastifyTypeProvider {
@@ -24,17 +25,27 @@ export type ApiApp = FastifyInstance<
   SchemaTypes
 >;
 
-/** Who is asking: the owner of the token. */
+/** Who is asking. */
 export interface Principal {
   readonly actor: Actor;
   readonly role: Role;
+  /** By a session's cookie, by a user's token, or by the local administrator's token. */
+  readonly via: 'session' | 'token' | 'local';
+  /** The user's mail address; undefined for the local administrator. */
+  readonly mail?: string;
+  readonly session?: LiveSession & { readonly secret: string };
+  readonly mustChangePassword: boolean;
+  /** Aborted when what lets them in ends: signed out, expired, revoked, disabled, another role. Streams end with it. */
+  readonly signal: AbortSignal;
+  /** Keeps the session from ending for want of use: for streams that somebody watches. */
+  touch(): void;
 }
 
 /**
- * Who may use a route: `public` without a token; `register` those who may register sensors (sensor_register, user,
+ * Who may use a route: `public` anybody; `signed-in` everybody with a session or token; `register` those who may register sensors (sensor_register, user,
  * admin: a viewer changes nothing); else the smallest role, in the order viewer, user, admin.
  */
-export type Access = 'public' | 'register' | 'viewer' | 'user' | 'admin';
+export type Access = 'public' | 'signed-in' | 'register' | 'viewer' | 'user' | 'admin';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -42,6 +53,8 @@ declare module 'fastify' {
     access?: Access;
     /** `reference`: errors are `{ "status": "error", "reason": … }`, as the reference server answers. */
     errors?: 'reference';
+    /** It works also for somebody who has to change the password first. */
+    beforePasswordChange?: boolean;
   }
   interface FastifyRequest {
     /** Null on public routes. */

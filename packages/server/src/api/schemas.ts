@@ -1,188 +1,40 @@
-import { REFUSALS } from '@d4ts/protocol';
-import Type, { type Static, type TSchema } from 'typebox';
+import Type, { type Static } from 'typebox';
 import { FILE_KINDS } from '../archive/announcement.ts';
 import { FILE_STATES } from '../archive/file-content.ts';
-import { MAX_PAYLOAD_LIMIT_BYTES } from '../registry/port.ts';
-import { API_ERRORS } from './api-errors.ts';
-import { SENSOR_STATES } from './sensor-state.ts';
+import { REMOVAL_REASONS } from '../retention/port.ts';
+import { ARCHIVE_RULES, ARCHIVE_RULES_CHANGE } from './archive-rules.ts';
+import { SpaceView } from './retention-schemas.ts';
+import { closed, count, ListQuery, MAX_DESCRIPTION_LENGTH, optionalTime, time, words } from './schema-parts.ts';
+import { ClaimedRefusalView, SessionView } from './sensor-schemas.ts';
 
 /*
  * The documents of the HTTP interface. The same schemas validate requests, write answers and make the OpenAPI
  * description; a schema with a `title` becomes a named one there. Times are ms since 1970, sizes bytes.
  */
 
-const count = (description: string) => Type.Integer({ minimum: 0, description });
-const time = (description: string) => Type.Integer({ minimum: 0, description: `${description}, ms since 1970` });
-const optionalTime = (description: string) =>
-  Type.Union([Type.Integer({ minimum: 0 }), Type.Null()], { description: `${description}, ms since 1970, or null` });
-const words = <W extends string>(options: readonly W[], description: string) =>
-  Type.Unsafe<W>({ ...Type.String({ description }), enum: options });
-
-/** An object without unnamed properties. */
-function closed<P extends Record<string, TSchema>>(title: string, properties: P) {
-  return Type.Object(properties, { title, additionalProperties: false });
-}
-
-export const ErrorBody = closed('Error', {
-  error: Type.Object({
-    code: words(Object.keys(API_ERRORS), 'Stable; match on it'),
-    message: Type.String({ description: 'For people: what was wrong, and what to do' }),
-  }),
-});
-export type ErrorBody = Static<typeof ErrorBody>;
-
-const REFUSAL_CODES = Object.keys(REFUSALS) as (keyof typeof REFUSALS)[];
-const refusalCode = words(REFUSAL_CODES, 'The reason');
-
-const ListQuery = {
-  limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 10_000, description: 'At most so many; 1,000 if not given' }),
-  ),
-  after: Type.Optional(Type.String({ description: 'The `next` of the answer before' })),
-};
-
-/** The query of a list in pages. */
-export const PageQuery = Type.Object(ListQuery, { additionalProperties: false });
-export type PageQuery = Static<typeof PageQuery>;
-
-/** One page of a list. */
-export function page<S extends TSchema>(title: string, item: S) {
-  return closed(title, {
-    items: Type.Array(item),
-    total: count('Of the whole list'),
-    next: Type.Union([Type.String(), Type.Null()], { description: '`after` of the next page; null on the last' }),
-  });
-}
-
-export const UuidParam = Type.Object({
-  uuid: Type.String({ description: 'With or without dashes', examples: ['5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b'] }),
-});
-
-/* Sensors */
-
-const byteLimit = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
-
-const SensorTopic = closed('SensorTopic', {
-  topic: Type.String(),
-  frames: count('Verified frames'),
-  bytes: count('Payload'),
-  records: count('Items'),
-  sessions: count('Sessions ever'),
-  skippedBytes: count('Bytes left out, since the format could not keep them'),
-  cutRecords: count("Records cut at the format's limit"),
-  firstSeen: time('First verified frame'),
-  lastSeen: time('Last verified frame'),
-});
-
-const SensorRefusal = closed('SensorRefusal', {
-  code: refusalCode,
-  count: count('How often'),
-  lastAt: time('Last'),
-  lastAddress: Type.String(),
-});
-
-export const ClaimedRefusalView = closed('ClaimedRefusal', {
-  code: refusalCode,
-  claimed: Type.Union([Type.String(), Type.Null()], { description: 'The uuid that an unproved frame carried' }),
-  address: Type.String(),
-  count: count('How often'),
-  firstAt: time('First'),
-  lastAt: time('Last'),
-});
-export type ClaimedRefusalView = Static<typeof ClaimedRefusalView>;
-
-const SessionView = closed('Session', {
-  sensor: Type.String(),
-  topic: Type.String(),
-  address: Type.String(),
-  port: Type.Integer(),
-  since: time('Start'),
-  lastFrameAt: time('Last verified frame'),
-  frames: count('Verified frames'),
-  bytes: count('Payload'),
-  records: count('Items'),
-});
-
-export const SensorView = closed('Sensor', {
-  uuid: Type.String(),
-  revision: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
-  state: words(SENSOR_STATES, `What holds first, of: ${SENSOR_STATES.join(', ')}`),
-  refusedFor: Type.Union([refusalCode, Type.Null()], {
-    description: 'In state `refused`: the reason of the last verified refusal',
-  }),
-  registration: words(['pending', 'approved', 'revoked'] as const, 'What an administrator has decided'),
-  description: Type.String(),
-  mail: Type.String(),
-  thirdParty: Type.Boolean(),
-  unproven: Type.Boolean({ description: 'Registered itself with the default key' }),
-  maxPayloadBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
-    description: "Payload limit, where it is not the server's",
-  }),
-  maxBytesPerSecond: Type.Union([byteLimit, Type.Null()], { description: 'What it is read at the most; null for all' }),
-  maxBytesPerDay: Type.Union([byteLimit, Type.Null()], {
-    description: 'What it is read at the most on a day (UTC); null for all',
-  }),
-  bytesToday: count('Read today (UTC) over all its connections, frame headers included'),
-  createdAt: time('Registered'),
-  firstSeen: optionalTime('First verified frame'),
-  lastSeen: optionalTime('Last verified frame'),
-  lastAddress: Type.Union([Type.String(), Type.Null()]),
-  topics: Type.Array(SensorTopic),
-  refusals: Type.Array(SensorRefusal, { description: 'Verified: the HMAC was right, or the key is not at fault' }),
-  claimedRefusals: Type.Array(ClaimedRefusalView, {
-    description: 'Unproved: anybody can claim a uuid; these say nothing certain about the sensor',
-  }),
-  sessions: Type.Array(SessionView),
-});
-export type SensorView = Static<typeof SensorView>;
-
-export const SensorQuery = Type.Object(
-  { ...ListQuery, state: Type.Optional(words(SENSOR_STATES, 'Only these')) },
-  { additionalProperties: false },
-);
-
-/** The longest texts that people say about things, in characters. */
-export const MAX_DESCRIPTION_LENGTH = 10_000;
-export const MAX_MAIL_LENGTH = 320;
-
 const description = Type.String({ maxLength: MAX_DESCRIPTION_LENGTH });
-const mail = Type.String({ maxLength: MAX_MAIL_LENGTH });
-const maxPayloadBytes = Type.Integer({ minimum: 1, maximum: MAX_PAYLOAD_LIMIT_BYTES });
-
-export const SensorDraft = closed('SensorDraft', {
-  uuid: Type.String({ description: 'Version 4, with or without dashes' }),
-  key: Type.String({ description: 'The HMAC key: 1 to 1,023 bytes, taken as it is', examples: ['a long random text'] }),
-  keyEncoding: Type.Optional(words(['utf8', 'base64'] as const, 'What `key` is; `utf8` if not given')),
-  description: Type.Optional(description),
-  mail: Type.Optional(mail),
-  thirdParty: Type.Optional(Type.Boolean()),
-  maxPayloadBytes: Type.Optional(maxPayloadBytes),
-  maxBytesPerSecond: Type.Optional(byteLimit),
-  maxBytesPerDay: Type.Optional(byteLimit),
-  approve: Type.Optional(Type.Boolean({ description: 'Approve at once; else the sensor is pending' })),
-});
-
-export const SensorChange = closed('SensorChange', {
-  revision: Type.Optional(Type.Integer({ minimum: 1, description: 'Change only if it is still this one' })),
-  description: Type.Optional(description),
-  mail: Type.Optional(mail),
-  thirdParty: Type.Optional(Type.Boolean()),
-  maxPayloadBytes: Type.Optional(Type.Union([maxPayloadBytes, Type.Null()])),
-  maxBytesPerSecond: Type.Optional(Type.Union([byteLimit, Type.Null()])),
-  maxBytesPerDay: Type.Optional(Type.Union([byteLimit, Type.Null()])),
-});
-export type SensorChange = Static<typeof SensorChange>;
-
-export const Kicked = closed('Kicked', { connections: count('Closed') });
 
 /* Types */
 
 export const TypeView = closed('Type', {
   name: Type.String({ description: "A type's number, or a meta type's name" }),
   title: Type.String({ description: 'What it carries' }),
+  revision: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
+  ...ARCHIVE_RULES,
+  maxJournalBytes: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()], {
+    description: 'What the journal keeps of it at the most, where it is not what holds for all',
+  }),
   createdAt: time('Accepted'),
 });
 export type TypeView = Static<typeof TypeView>;
+
+export const TypeChange = closed('TypeChange', {
+  revision: Type.Optional(Type.Integer({ minimum: 1, description: 'Change only if it is still this one' })),
+  ...ARCHIVE_RULES_CHANGE,
+  maxJournalBytes: Type.Optional(
+    Type.Union([Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), Type.Null()]),
+  ),
+});
 
 export const TypeDraft = closed('TypeDraft', {
   name: Type.String({ maxLength: 64, description: "A number from 1 to 254, or a meta type's name" }),
@@ -275,6 +127,8 @@ export const BlockView = closed('Block', {
   target: Type.String({ description: 'An address, a network in CIDR notation, or a uuid' }),
   kind: words(['network', 'sensor'] as const, 'What it blocks'),
   reason: Type.String(),
+  author: Type.Union([Type.String(), Type.Null()], { description: 'Who made it' }),
+  expiresAt: optionalTime('Ends then'),
   createdAt: time('Made'),
 });
 export type BlockView = Static<typeof BlockView>;
@@ -282,6 +136,7 @@ export type BlockView = Static<typeof BlockView>;
 export const BlockDraft = closed('BlockDraft', {
   target: Type.String({ maxLength: 100, description: 'An address, a network in CIDR notation, or a uuid' }),
   reason: Type.Optional(description),
+  expiresAt: Type.Optional(time('Ends then; never if not given')),
 });
 
 export const BlockParam = Type.Object({
@@ -304,6 +159,10 @@ export const ArchivedFileView = closed('ArchivedFile', {
   bytes: count('On disk'),
   sha256: Type.String({ description: 'Of what is on disk, lower-case hexadecimal' }),
   state: words(FILE_STATES, "Whether it is still what was finished; `outside` where the archive's root was changed"),
+  removedAt: optionalTime('Removed by retention, or erased'),
+  removedFor: Type.Union([words(REMOVAL_REASONS, 'Why'), Type.Null()], {
+    description: 'Why the server has removed it; null where it has not',
+  }),
   fromByte: count('Of the stream: the first byte in it'),
   toByte: count('Of the stream: the byte after the last one in it'),
   firstTime: time('Its first bytes came'),
@@ -418,6 +277,7 @@ export const Status = closed('Status', {
     },
     { additionalProperties: false },
   ),
+  space: SpaceView,
   backPressure: Type.Object({ paused: count('Sessions held back now'), pauses: count('How often') }),
   memory: Type.Object({
     rssBytes: count('Resident'),

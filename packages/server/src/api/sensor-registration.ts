@@ -1,6 +1,6 @@
 import { D4Error, isVersion4, parseSensorId, type SensorId } from '@d4ts/protocol';
 import type { Actor, Sensor, Versioned } from '../registry/port.ts';
-import type { ApiContext } from './api-context.ts';
+import type { ApiContext, ApiLog } from './api-context.ts';
 
 /** Longest key, in bytes, as the clients in the field have it. */
 const MAX_KEY_BYTES = 1_023;
@@ -54,11 +54,15 @@ export async function registerSensor(
     ...draft,
   };
   const registered = await registry.sensors.put(draft.uuid, sensor, actor, 0);
-  if (draft.key === WELL_KNOWN_KEY) {
-    log.warn({ sensor: draft.uuid }, 'a sensor was registered with the well-known default key: anybody can imitate it');
-  }
+  warnOfWellKnownKey(sensor, log);
   log.info({ sensor: draft.uuid, state: draft.state, by: actor.name }, 'sensor registered');
   return registered;
+}
+
+/** Says it in the log where a sensor has the key that everybody knows. */
+export function warnOfWellKnownKey({ uuid, key }: Pick<Sensor, 'uuid' | 'key'>, log: ApiLog): void {
+  if (key !== WELL_KNOWN_KEY) return;
+  log.warn({ sensor: uuid }, 'a sensor has the well-known default key: anybody can imitate it');
 }
 
 function alreadyRegistered(uuid: SensorId): D4Error {

@@ -3,21 +3,21 @@ import Type from 'typebox';
 import type { Actor, Sensor, Versioned } from '../registry/port.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
+import { changedArchiveRules, refuseIfHeld } from './archive-rules.ts';
 import { actorOf } from './authentication.ts';
-import { pageOf } from './pages.ts';
 import { changeDocument } from './registry-change.ts';
 import type { ApiApp } from './route-types.ts';
+import { page, UuidParam } from './schema-parts.ts';
+import { sensorFacets, sensorPage } from './sensor-list.ts';
+import { SensorFacets, SensorQuery } from './sensor-list-schemas.ts';
+import { newSensorKey, newSensorUuid, registerSensor } from './sensor-registration.ts';
 import {
   Kicked,
-  page,
   type SensorChange,
   SensorChange as SensorChangeSchema,
   SensorDraft,
-  SensorQuery,
   SensorView,
-  UuidParam,
-} from './schemas.ts';
-import { newSensorKey, newSensorUuid, registerSensor } from './sensor-registration.ts';
+} from './sensor-schemas.ts';
 import { SensorViews } from './sensor-view.ts';
 
 /** `/api/v1/sensors`: who may send, and how they are doing. Ingest follows the registry, and closes who may not. */
@@ -32,24 +32,29 @@ export function sensorRoutes(app: ApiApp, context: ApiContext): void {
       schema: {
         tags,
         operationId: 'listSensors',
-        summary: 'All sensors, by uuid',
+        summary: 'Sensors, filtered and sorted',
         querystring: SensorQuery,
         response: { 200: page('SensorPage', SensorView) },
       },
     },
     ({ query }, reply) => {
-      const views = new SensorViews(context);
-      const all = [...registry.sensors.entries()].map(([, sensor]) => sensor);
-      const wanted =
-        query.state === undefined ? all : all.filter(({ value }) => views.state(value).state === query.state);
-      reply.send(
-        pageOf(
-          wanted,
-          ({ value }) => value.uuid,
-          (sensor) => views.view(sensor),
-          query,
-        ),
-      );
+      reply.send(sensorPage(registry, new SensorViews(context), query));
+    },
+  );
+
+  app.get(
+    '/sensors/facets',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'getSensorFacets',
+        summary: 'What sensors can be filtered by, and how many there are of each',
+        response: { 200: SensorFacets },
+      },
+    },
+    (_request, reply) => {
+      reply.send(sensorFacets(registry, new SensorViews(context)));
     },
   );
 
@@ -177,6 +182,7 @@ export function sensorRoutes(app: ApiApp, context: ApiContext): void {
     async (request, reply) => {
       const uuid = parseSensorId(request.params.uuid);
       const actor = actorOf(request);
+      refuseIfHeld(registry, uuid);
       if (!(await registry.sensors.remove(uuid, actor))) throw noSensor(uuid);
       registry.activity.forget(uuid);
       log.info({ sensor: uuid, by: actor.name }, 'sensor removed');
@@ -196,12 +202,14 @@ export function sensorRoutes(app: ApiApp, context: ApiContext): void {
         response: { 200: Kicked },
       },
     },
-    (request, reply) => {
+    async (request) => {
       const uuid = parseSensorId(request.params.uuid);
       existing(registry.sensors.get(uuid), uuid);
+      const actor = actorOf(request);
       const connections = ingest.kick(uuid);
-      log.info({ sensor: uuid, connections, by: actorOf(request).name }, 'sensor kicked');
-      reply.send({ connections });
+      await registry.audit.record({ kind: 'kicked', key: uuid, actor, details: { connections } });
+      log.info({ sensor: uuid, connections, by: actor.name }, 'sensor kicked');
+      return { connections };
     },
   );
 
@@ -216,14 +224,30 @@ export function sensorRoutes(app: ApiApp, context: ApiContext): void {
 
 /** Null takes a limit away. */
 function changedSensor(sensor: Sensor, change: Omit<SensorChange, 'revision'>): Sensor {
-  const { maxPayloadBytes, maxBytesPerSecond, maxBytesPerDay, ...texts } = change;
-  const { maxPayloadBytes: payload, maxBytesPerSecond: rate, maxBytesPerDay: quota, ...rest } = sensor;
+  const { maxPayloadBytes, maxBytesPerSecond, maxBytesPerDay, expectedIntervalSeconds, tags, ...others } = change;
+  const { hold = sensor.hold === true, acknowledgedOnly = sensor.acknowledgedOnly === true, ...kept } = others;
+  const { archivePriority, archiveMaxAgeMs, archiveMaxBytes, ...texts } = kept;
+  const {
+    hold: _hold,
+    acknowledgedOnly: _acknowledgedOnly,
+    archive,
+    maxPayloadBytes: payload,
+    maxBytesPerSecond: rate,
+    maxBytesPerDay: quota,
+    expectedIntervalSeconds: interval,
+    ...rest
+  } = sensor;
   return {
     ...rest,
     ...texts,
+    ...(tags !== undefined && { tags: [...new Set(tags)] }),
     ...limit('maxPayloadBytes', maxPayloadBytes, payload),
     ...limit('maxBytesPerSecond', maxBytesPerSecond, rate),
     ...limit('maxBytesPerDay', maxBytesPerDay, quota),
+    ...limit('expectedIntervalSeconds', expectedIntervalSeconds, interval),
+    ...(hold && { hold }),
+    ...(acknowledgedOnly && { acknowledgedOnly }),
+    ...changedArchiveRules(archive, { archivePriority, archiveMaxAgeMs, archiveMaxBytes }),
   };
 }
 

@@ -1,10 +1,15 @@
 import type { RefusalCode, SensorId } from '@d4ts/protocol';
 import type { SessionInfo } from '../ingest/port.ts';
+import type { StreamPosition } from '../journal/port.ts';
 import { bytesOfDay } from '../registry/activity.ts';
 import type { ClaimedRefusal, RefusalCount, Sensor, Versioned } from '../registry/port.ts';
 import type { ApiContext } from './api-context.ts';
-import type { ClaimedRefusalView, SensorView } from './schemas.ts';
+import { archiveRulesView } from './archive-rules.ts';
+import type { ClaimedRefusalView, SensorView } from './sensor-schemas.ts';
 import { type SensorState, sensorState } from './sensor-state.ts';
+
+/** A client that sends files has one for a moment each; more than this is a defect of its own. */
+const MAX_OPEN_STREAMS = 100;
 
 /**
  * Everything that is known of sensors at one moment: what was decided, what they did, and how they are now. Made for
@@ -14,6 +19,7 @@ export class SensorViews {
   readonly #context: ApiContext;
   readonly #now: number;
   readonly #sessions: ReadonlyMap<SensorId, SessionInfo[]>;
+  readonly #streams: ReadonlyMap<SensorId, StreamPosition[]>;
   readonly #clones: ReadonlySet<SensorId>;
   readonly #claimed: ReadonlyMap<SensorId | undefined, ClaimedRefusal[]>;
 
@@ -21,6 +27,9 @@ export class SensorViews {
     this.#context = context;
     this.#now = context.now();
     this.#sessions = Map.groupBy(context.ingest.sessions(), (session) => session.sensor);
+    const { journal } = context;
+    const streams = journal.topics().flatMap((topic) => journal.get(topic)?.openStreams() ?? []);
+    this.#streams = Map.groupBy(streams, ({ definition }) => definition.sensor);
     this.#clones = new Set(context.ingest.suspectedClones());
     this.#claimed = Map.groupBy(context.registry.activity.claimedRefusals(), (refusal) => refusal.claimed);
   }
@@ -42,6 +51,12 @@ export class SensorViews {
     );
   }
 
+  /** Bytes that were read of it today (UTC). */
+  bytesToday({ uuid }: Sensor): number {
+    const activity = this.#context.registry.activity.find(uuid);
+    return activity === undefined ? 0 : bytesOfDay(activity, this.#now);
+  }
+
   /** The sensor as the interface shows it: without its key. */
   view({ value: sensor, revision }: Versioned<Sensor>): SensorView {
     const activity = this.#context.registry.activity.find(sensor.uuid);
@@ -52,14 +67,21 @@ export class SensorViews {
       state,
       refusedFor,
       registration: sensor.state,
+      name: sensor.name ?? '',
+      tags: [...(sensor.tags ?? [])],
       description: sensor.description,
       mail: sensor.mail,
       thirdParty: sensor.thirdParty,
+      previousKeyUntil: previousKeyUntil(sensor, this.#now),
       unproven: sensor.unproven,
       maxPayloadBytes: sensor.maxPayloadBytes ?? null,
       maxBytesPerSecond: sensor.maxBytesPerSecond ?? null,
       maxBytesPerDay: sensor.maxBytesPerDay ?? null,
-      bytesToday: activity === undefined ? 0 : bytesOfDay(activity, this.#now),
+      expectedIntervalSeconds: sensor.expectedIntervalSeconds ?? null,
+      acknowledgedOnly: sensor.acknowledgedOnly ?? false,
+      hold: sensor.hold ?? false,
+      ...archiveRulesView(sensor.archive),
+      bytesToday: this.bytesToday(sensor),
       createdAt: sensor.createdAt,
       firstSeen: activity?.firstSeen || null,
       lastSeen: activity?.lastSeen || null,
@@ -71,8 +93,21 @@ export class SensorViews {
       })),
       claimedRefusals: (this.#claimed.get(sensor.uuid) ?? []).map(claimedRefusalView),
       sessions: this.#sessions.get(sensor.uuid) ?? [],
+      openStreams: (this.#streams.get(sensor.uuid) ?? [])
+        .toSorted((a, b) => b.time - a.time)
+        .slice(0, MAX_OPEN_STREAMS)
+        .map(openStreamView),
     };
   }
+}
+
+function openStreamView({ definition, offset, time }: StreamPosition): SensorView['openStreams'][number] {
+  const { id: stream, topic, acknowledged } = definition;
+  return { stream, topic, offset, lastAt: time, previous: acknowledged?.previous ?? null };
+}
+
+function previousKeyUntil({ previousKeyUntil: until = 0 }: Sensor, now: number): number | null {
+  return until > now ? until : null;
 }
 
 /** A claimed refusal as the interface shows it. */

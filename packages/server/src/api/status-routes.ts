@@ -1,6 +1,7 @@
 import type { ArchiveStatus } from '../archive/archive.ts';
 import type { ApiContext } from './api-context.ts';
 import { queueView } from './queue-routes.ts';
+import { spaceView } from './retention-routes.ts';
 import type { ApiApp } from './route-types.ts';
 import { Status } from './schemas.ts';
 import { countByState } from './sensor-state.ts';
@@ -75,6 +76,7 @@ function status(context: ApiContext): Status {
     unknownQueueConsumers: queues.unknownConsumers(),
     topics: journal.topics().flatMap((topic) => journal.get(topic)?.stats() ?? []),
     archive: archiveView(archive.status()),
+    space: spaceView(context.retention.status()),
     backPressure: ingest.backPressure(),
     memory: {
       rssBytes: memory.rss,

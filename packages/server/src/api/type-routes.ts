@@ -1,12 +1,15 @@
 import { D4Error } from '@d4ts/protocol';
 import Type from 'typebox';
-import type { AcceptedType } from '../registry/port.ts';
+import type { AcceptedType, Versioned } from '../registry/port.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
+import { archiveRulesView, changedArchiveRules } from './archive-rules.ts';
 import { actorOf } from './authentication.ts';
 import { pageOf } from './pages.ts';
+import { changeDocument } from './registry-change.ts';
 import type { ApiApp } from './route-types.ts';
-import { PageQuery, page, TypeDraft, TypeParam, TypeView } from './schemas.ts';
+import { PageQuery, page } from './schema-parts.ts';
+import { TypeChange, TypeDraft, TypeParam, TypeView } from './schemas.ts';
 import { typeName, typeTitle } from './type-name.ts';
 
 /** `/api/v1/types`: the types and meta types that the server accepts. */
@@ -26,8 +29,8 @@ export function typeRoutes(app: ApiApp, { registry, log, now }: ApiContext): voi
       },
     },
     ({ query }, reply) => {
-      const all = [...registry.types.entries()].map(([, { value }]) => value);
-      reply.send(pageOf(all, ({ name }) => sortKey(name), typeView, query));
+      const all = [...registry.types.entries()].map(([, type]) => type);
+      reply.send(pageOf(all, ({ value }) => sortKey(value.name), typeView, query));
     },
   );
 
@@ -46,17 +49,52 @@ export function typeRoutes(app: ApiApp, { registry, log, now }: ApiContext): voi
     async (request, reply) => {
       const name = typeName(request.body.name);
       const alike = likeNamed(name);
-      if (alike?.name === name) return typeView(alike);
+      if (alike?.value.name === name) return typeView(alike);
       if (alike !== undefined) {
         throw new D4Error(
           'D4_CONFLICT',
-          `"${alike.name}" is accepted already, and names must differ in more than case`,
+          `"${alike.value.name}" is accepted already, and names must differ in more than case`,
         );
       }
       const actor = actorOf(request);
-      const { value } = await registry.types.put(name, { name, createdAt: now() }, actor);
+      const added = await registry.types.put(name, { name, createdAt: now() }, actor);
       log.info({ type: name, by: actor.name }, 'type accepted');
-      return reply.code(201).send(typeView(value));
+      return reply.code(201).send(typeView(added));
+    },
+  );
+
+  app.patch(
+    '/types/:name',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        operationId: 'changeType',
+        summary: 'Changes what is kept of a type',
+        params: TypeParam,
+        body: TypeChange,
+        response: { 200: TypeView },
+      },
+    },
+    async (request) => {
+      const name = typeName(request.params.name);
+      const { revision, maxJournalBytes, ...rules } = request.body;
+      const changed = await changeDocument(
+        registry.types,
+        name,
+        ({ maxJournalBytes: before, archive, ...type }) => {
+          const most = maxJournalBytes === undefined ? before : (maxJournalBytes ?? undefined);
+          return {
+            ...type,
+            ...changedArchiveRules(archive, rules),
+            ...(most !== undefined && { maxJournalBytes: most }),
+          };
+        },
+        actorOf(request),
+        revision,
+      );
+      if (changed === undefined) throw notFound(`no accepted type "${name}"`);
+      return typeView(changed);
     },
   );
 
@@ -81,17 +119,18 @@ export function typeRoutes(app: ApiApp, { registry, log, now }: ApiContext): voi
     },
   );
 
-  function likeNamed(name: string): AcceptedType | undefined {
-    const exact = registry.types.get(name)?.value;
+  function likeNamed(name: string): Versioned<AcceptedType> | undefined {
+    const exact = registry.types.get(name);
     if (exact !== undefined) return exact;
     const lower = name.toLowerCase();
-    for (const [, { value }] of registry.types.entries()) if (value.name.toLowerCase() === lower) return value;
+    for (const [, type] of registry.types.entries()) if (type.value.name.toLowerCase() === lower) return type;
     return undefined;
   }
 }
 
-function typeView(type: AcceptedType): TypeView {
-  return { name: type.name, title: typeTitle(type.name), createdAt: type.createdAt };
+function typeView({ value: type, revision }: Versioned<AcceptedType>): TypeView {
+  const { name, archive, maxJournalBytes = null, createdAt } = type;
+  return { name, title: typeTitle(name), revision, ...archiveRulesView(archive), maxJournalBytes, createdAt };
 }
 
 /** Numbers in their order, before names: a name has no leading zeros of its own to meet. */

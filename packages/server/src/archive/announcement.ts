@@ -23,6 +23,8 @@ export interface Announcement {
   /** Length and SHA-256 (hexadecimal) of what is on disk. */
   readonly bytes: number;
   readonly sha256: string;
+  /** Bytes of the stream that are in it and in no file before it; absent in what older versions announced. */
+  readonly streamBytes?: number;
   readonly kind: (typeof FILE_KINDS)[number];
   /** Whether its path is an item for queues. */
   readonly announce: boolean;

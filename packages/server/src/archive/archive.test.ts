@@ -39,8 +39,9 @@ async function newHome(t: TestContext): Promise<Home> {
     await journal.close();
     await rm(folder, { recursive: true, force: true });
   });
-  const folders = new Folders(root, log);
-  const parts = { folders, slots: new Slots(3), records: new RecordFileWriter(folders) };
+  const slots = new Slots(3);
+  const folders = new Folders(root, slots, log);
+  const parts = { folders, slots, records: new RecordFileWriter(folders) };
   const archiver = async (topic: string, progress = progressFrom(undefined)): Promise<TopicArchiver> => {
     const [source, files] = [await journal.open(topic), await journal.open(filesTopic(topic))];
     const made = new TopicArchiver(source, files, formatFor(topic), progress, parts);

@@ -5,8 +5,9 @@ import type { Journal, Topic } from '../journal/port.ts';
 import type { Registry } from '../registry/port.ts';
 import { filesTopic } from './announcement.ts';
 import { Folders } from './folders.ts';
-import { progressFrom } from './progress.ts';
+import { progressFrom, progressRole } from './progress.ts';
 import { RecordFileWriter } from './record-files.ts';
+import { RecordGate } from './record-gate.ts';
 import { Slots } from './slots.ts';
 import { TopicArchiver } from './topic-archiver.ts';
 
@@ -40,7 +41,15 @@ export interface ArchiveStatus {
 /** The role that makes files of what the journal holds. */
 export interface Archive {
   readonly root: string;
+  /** To be passed by whoever removes files of single records. */
+  readonly recordGate: RecordGate;
   status(): ArchiveStatus;
+  /** About how many bytes it will write at the most, of what is committed and in no file yet. */
+  waitingBytes(): number;
+  /** Writes nothing for this reason, until it is called again with undefined: the disk is nearly full. */
+  hold(reason: string | undefined): void;
+  /** Finishes the files that are open as soon as it can, so that the journal need not keep what is in them. */
+  finishFiles(): void;
   /** Ends what can be ended in time, saves where to go on, stops. */
   close(): Promise<void>;
 }
@@ -76,6 +85,7 @@ interface Archived {
 
 class JournalArchive implements Archive {
   readonly root: string;
+  readonly recordGate: RecordGate = new RecordGate();
   readonly #options: ArchiveOptions;
   readonly #topics = new Map<Topic, Archived>();
   readonly #folders: Folders;
@@ -85,12 +95,16 @@ class JournalArchive implements Archive {
   /** When a stop was asked for, on the monotonic clock. */
   #stoppingAt: number | undefined;
   #savedAt = 0;
+  /** Why nothing is written. */
+  #heldFor: string | undefined;
+  /** Files that began before this are finished (ms since 1970). */
+  #finishBefore = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: ArchiveOptions) {
     this.root = options.root;
     this.#options = options;
-    this.#folders = new Folders(options.root, options.log);
+    this.#folders = new Folders(options.root, this.#slots, options.log);
   }
 
   start(): void {
@@ -104,9 +118,36 @@ class JournalArchive implements Archive {
       lag: archiver?.lag(now) ?? 0,
       filesFinished: filesFinished + (archiver?.filesFinished ?? 0),
       rejected: Object.fromEntries(archiver?.rejected ?? []),
-      error,
+      error: this.#heldFor ?? error,
     }));
     return { root: this.root, paused: this.#options.paused, topics };
+  }
+
+  waitingBytes(): number {
+    if (this.#options.paused) return 0;
+    let bytes = this.#heldBytes();
+    for (const { topic, archiver } of this.#topics.values()) {
+      const position =
+        archiver?.position ?? progressFrom(this.#options.registry.loadProgress(progressRole(topic))).sequence;
+      for (const segment of this.#options.journal.get(topic)?.segments() ?? []) {
+        const { firstSequence, endSequence } = segment;
+        const waiting = endSequence - Math.max(position, firstSequence);
+        if (waiting > 0) bytes += (segment.bytes * waiting) / (endSequence - firstSequence);
+      }
+    }
+    return bytes;
+  }
+
+  hold(reason: string | undefined): void {
+    if (reason === undefined && this.#heldFor !== undefined) {
+      for (const archived of this.#topics.values()) archived.retryAt = 0;
+      this.#wakeUp();
+    }
+    this.#heldFor = reason;
+  }
+
+  finishFiles(): void {
+    this.#finishBefore = Date.now();
   }
 
   async close(): Promise<void> {
@@ -167,11 +208,11 @@ class JournalArchive implements Archive {
   }
 
   async #advance(archived: Archived): Promise<void> {
-    if (Date.now() < archived.retryAt) return;
+    if (this.#heldFor !== undefined || Date.now() < archived.retryAt) return;
     try {
       archived.archiver ??= await this.#begin(archived.topic);
       const { archiver } = archived;
-      await archiver.cutStale(Date.now());
+      await archiver.cutStale(Date.now(), this.#finishBefore);
       while (this.#mayGoOn() && (await archiver.takeBlock())) await this.#bound();
       archived.error = undefined;
     } catch (error) {
@@ -187,9 +228,9 @@ class JournalArchive implements Archive {
     const { journal, registry, formats } = this.#options;
     const source = await journal.open(topic);
     const files = await journal.open(filesTopic(topic));
-    const progress = progressFrom(registry.loadProgress(progressName(topic)));
+    const progress = progressFrom(registry.loadProgress(progressRole(topic)));
     const records = new RecordFileWriter(this.#folders);
-    const parts = { folders: this.#folders, slots: this.#slots, records };
+    const parts = { folders: this.#folders, slots: this.#slots, records, recordGate: this.recordGate };
     const archiver = new TopicArchiver(source, files, formats(topic), progress, parts);
     await archiver.catchUp();
     return archiver;
@@ -237,14 +278,10 @@ class JournalArchive implements Archive {
     const text = JSON.stringify(archiver.progress());
     if (text === archived.saved) return;
     try {
-      await this.#options.registry.saveProgress(progressName(topic), text);
+      await this.#options.registry.saveProgress(progressRole(topic), text);
       archived.saved = text;
     } catch (error) {
       this.#options.log.error({ err: error, topic }, 'cannot save how far the archive has come: trying again');
     }
   }
-}
-
-function progressName(topic: Topic): string {
-  return `archive ${topic}`;
 }

@@ -23,6 +23,8 @@ export interface OpenFile {
   /** Bytes of the stream. */
   readonly from: number;
   to: number;
+  /** Of these, the ones that are in the file: less what was left out of the stream, and records that are elsewhere. */
+  streamBytes: number;
 }
 
 /** A fragment of a record, kept until the record is whole. */
@@ -108,7 +110,18 @@ export class ArchivedStream {
     const endsAt = Math.min(firstTime + of.periodMs, nextMidnight(firstTime));
     const { base, kind } = of;
     this.cutWanted = false;
-    this.open = { file, base, kind, firstSequence, firstTime, lastTime: firstTime, endsAt, from, to: from };
+    this.open = {
+      file,
+      base,
+      kind,
+      firstSequence,
+      firstTime,
+      lastTime: firstTime,
+      endsAt,
+      from,
+      to: from,
+      streamBytes: 0,
+    };
     return this.open;
   }
 

@@ -1,12 +1,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
-import { syncFolder } from '../journal/segment.ts';
+import { gzip, gzipSync } from 'node:zlib';
 
-const compress = promisify(gzip);
+const compressElsewhere = promisify(gzip);
+/** Less than this is compressed at once: handing it to another thread takes longer. */
+const SMALL_BYTES = 16 * 1024;
+const NO_BYTES = Buffer.alloc(0);
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW;
 
@@ -64,34 +65,13 @@ export class PartFile {
    * @param level 1, or 0 where writing must catch up
    */
   async flush(level: 0 | 1): Promise<void> {
-    if (this.#buffered === 0) return;
-    const content =
-      this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#buffered);
-    this.#letGo();
-    const member = await compress(content, { level });
-    await this.#makeFolder();
-    const file = await open(this.#part, this.#created ? APPEND : CREATE, 0o640);
-    try {
-      await file.appendFile(member);
-    } finally {
-      await file.close();
-    }
-    this.#created = true;
-    this.#bytes += member.length;
-    this.#hash.update(member);
+    if (this.#buffered > 0) await this.#write(level);
   }
 
-  /** Writes the rest, syncs, and gives the file its name, durably (rule 29). */
+  /** Writes the rest, syncs, and gives the file its name, which is durable when its folder is synced (rule 29). */
   async finish(level: 0 | 1): Promise<FinishedFile> {
-    await this.flush(level);
-    const file = await open(this.#part, APPEND);
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await this.#write(level, (file) => file.sync());
     await rename(this.#part, this.path);
-    await syncFolder(dirname(this.path));
     return { path: this.path, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
   }
 
@@ -99,6 +79,37 @@ export class PartFile {
   async drop(): Promise<void> {
     this.#letGo();
     if (this.#created) await rm(this.#part, { force: true });
+  }
+
+  async #write(level: 0 | 1, after?: (file: FileHandle) => Promise<void>): Promise<void> {
+    // Until it is written it is in memory, and has no place on the disk.
+    const writing = this.#buffered;
+    this.#held.bytes += writing;
+    try {
+      const member = await this.#takeMember(level);
+      await this.#makeFolder();
+      const file = await open(this.#part, this.#created ? APPEND : CREATE, 0o640);
+      try {
+        await file.appendFile(member);
+        await after?.(file);
+      } finally {
+        await file.close();
+      }
+      this.#created = true;
+      this.#bytes += member.length;
+      this.#hash.update(member);
+    } finally {
+      this.#held.bytes -= writing;
+    }
+  }
+
+  /** What is in memory, compressed; nothing where there is nothing. */
+  async #takeMember(level: 0 | 1): Promise<Buffer> {
+    const [first = NO_BYTES] = this.#pieces;
+    const content = this.#pieces.length > 1 ? Buffer.concat(this.#pieces, this.#buffered) : first;
+    this.#letGo();
+    if (content.length === 0) return content;
+    return content.length < SMALL_BYTES ? gzipSync(content, { level }) : compressElsewhere(content, { level });
   }
 
   #letGo(): void {

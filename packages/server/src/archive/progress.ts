@@ -24,6 +24,11 @@ const ProgressSchema = Type.Object({
 /** Where the archiver of a topic goes on after a restart. */
 export type Progress = Static<typeof ProgressSchema>;
 
+/** The role under which the archiver of a topic saves its progress. */
+export function progressRole(topic: string): string {
+  return `archive ${topic}`;
+}
+
 const START: Progress = { sequence: 0, announcements: 0, streams: [], names: [] };
 
 /** Reads a saved progress; from the start where there is none, or one that cannot be read: what is done again is the same. */

@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Format, RecordArchive, RecordContext, RecordFile } from '../formats/port.ts';
 import type { StreamDefinition } from '../journal/port.ts';
-import { syncFolder } from '../journal/segment.ts';
 import type { Folders } from './folders.ts';
 import { streamFolder } from './names.ts';
 import type { FinishedFile } from './part-file.ts';
@@ -58,8 +57,8 @@ export class RecordFileWriter {
   }
 
   /**
-   * Writes a file, durably. One that is there already with the same bytes is taken for it; with others, the name gets
-   * `-2`, `-3`, … (docs/journal.md, rule 32).
+   * Writes a file, whose name is durable when its folder is synced. One that is there already with the same bytes is
+   * taken for it; with others, the name gets `-2`, `-3`, … (docs/journal.md, rule 32).
    */
   async write(file: RecordFile, stream: StreamDefinition, time: number): Promise<FinishedFile> {
     const top = file.folder === 'shared' ? ['datas', stream.topic] : streamFolder(stream, time);
@@ -94,7 +93,6 @@ export class RecordFileWriter {
     } finally {
       await rm(part, { force: true });
     }
-    await syncFolder(join(path, '..'));
     return 'placed';
   }
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { Format, RecordArchive, RotatedArchive } from '../formats/port.ts';
 import { ENTRY_FLAG, ENTRY_KIND, type Entry, type TopicLog } from '../journal/port.ts';
 import { type Announcement, Announcer, announcementOf } from './announcement.ts';
@@ -10,6 +10,7 @@ import { baseName, NameBook, streamFolder } from './names.ts';
 import { type FinishedFile, type HeldMemory, PartFile } from './part-file.ts';
 import type { Progress } from './progress.ts';
 import { type RecordFileWriter, recordsOf } from './record-files.ts';
+import type { RecordGate } from './record-gate.ts';
 import type { Slots } from './slots.ts';
 
 /** About how much of a topic is read at a time. */
@@ -33,6 +34,8 @@ export interface ArchiverParts {
   /** Bounds what is under way on disk at a time. */
   readonly slots: Slots;
   readonly records: RecordFileWriter;
+  /** Who removes files of records passes it too; nobody does where it is not given. */
+  readonly recordGate?: RecordGate;
 }
 
 /** Work on disk that is not announced yet: what it holds begins here. */
@@ -100,6 +103,11 @@ export class TopicArchiver {
     return this.#sequence < this.topic.endSequence;
   }
 
+  /** The first entry that was not looked at. */
+  get position(): number {
+    return this.#sequence;
+  }
+
   /** How old the newest entry looked at is, in ms, while there are others behind it; else 0. */
   lag(now: number): number {
     return this.behind && this.#lastTime > 0 ? Math.max(0, now - this.#lastTime) : 0;
@@ -131,14 +139,18 @@ export class TopicArchiver {
     const open = largest?.open;
     if (largest === undefined || open === undefined) return 0;
     const bytes = largest.buffered;
-    await this.#do(largest, open, () => open.file.flush(1));
+    await this.#do(largest, open, () => this.#onDisk(() => open.file.flush(1)));
     return bytes;
   }
 
-  /** Asks the journal to cut the streams whose file's period is over though nothing came (rule 28). */
-  async cutStale(now: number): Promise<void> {
+  /**
+   * Asks the journal to cut the streams whose file's period is over though nothing came (rule 28).
+   * @param begunBefore so are those whose file began before this (ms since 1970)
+   */
+  async cutStale(now: number, begunBefore = 0): Promise<void> {
     for (const stream of this.#streams.values()) {
-      if (stream.open === undefined || stream.cutWanted || now < stream.open.endsAt) continue;
+      if (stream.open === undefined || stream.cutWanted) continue;
+      if (now < stream.open.endsAt && stream.open.firstTime >= begunBefore) continue;
       stream.cutWanted = true;
       await this.topic.cut(stream.definition);
     }
@@ -232,8 +244,12 @@ export class TopicArchiver {
     const open = stream.begin(file, { base, kind, periodMs: rule.periodMs }, entry);
     const { metaHeader } = stream.definition;
     void this.#do(stream, open, async () => {
-      await this.#parts.folders.make(folder);
-      if (metaHeader !== undefined) await this.#keepMetaHeader(`${base}.json`, metaHeader);
+      await this.#onDisk(async () => {
+        await this.#parts.folders.make(folder);
+        if (metaHeader !== undefined) await this.#keepMetaHeader(`${base}.json`, metaHeader);
+      });
+      // Now, so that it is not to be done when many files are finished at once.
+      await this.#parts.folders.sync();
     });
     return open;
   }
@@ -246,9 +262,11 @@ export class TopicArchiver {
 
   #add(stream: ArchivedStream, open: OpenFile, entry: Entry, bytes: Buffer, level: Level): void {
     open.file.add(bytes.length < COPY_BYTES ? Buffer.from(bytes) : bytes);
+    open.streamBytes += bytes.length;
     open.to = entry.offset + entry.bytes.length;
     open.lastTime = entry.time;
-    if (open.file.buffered >= STREAM_BUFFER_BYTES) void this.#do(stream, open, () => open.file.flush(level));
+    if (open.file.buffered >= STREAM_BUFFER_BYTES)
+      void this.#do(stream, open, () => this.#onDisk(() => open.file.flush(level)));
   }
 
   #finish(stream: ArchivedStream, level: Level): void {
@@ -258,7 +276,7 @@ export class TopicArchiver {
     const announce = open.kind === 'stream' && this.#format.items === 'files';
     const { preamble } = stream;
     void this.#do(stream, open, async () => {
-      const finished = await open.file.finish(level);
+      const finished = await this.#onDisk(() => open.file.finish(level));
       await this.#announce(stream, [announcementFor(stream, open, finished, open.kind, announce)]);
       if (open.kind === 'stream') stream.archivedPreamble(open.to, preamble);
     });
@@ -272,7 +290,7 @@ export class TopicArchiver {
     const file = this.#newFile(`${base}.rest`, folder);
     file.add(Buffer.from(entry.bytes));
     void this.#do(stream, entry, async () => {
-      const finished = await file.finish(level);
+      const finished = await this.#onDisk(() => file.finish(level));
       await this.#announce(stream, [announcementFor(stream, rangeOf(entry), finished, 'rest', false)]);
     });
   }
@@ -294,17 +312,21 @@ export class TopicArchiver {
     const { archivedTo } = stream;
     const made = records.filter((record) => record.files !== undefined && record.to > archivedTo);
     if (made.length === 0) return;
-    void this.#do(stream, first ?? entry, async () => {
+    const makeFiles = async (): Promise<void> => {
       const announcements: Announcement[] = [];
       for (const record of made) {
         const range = { ...rangeOf(entry), from: record.from, to: record.to };
-        for (const file of record.files ?? []) {
-          const finished = await this.#parts.records.write(file, stream.definition, entry.time);
-          announcements.push(announcementFor(stream, range, finished, 'record', file.announce));
+        for (const [number, file] of (record.files ?? []).entries()) {
+          const write = () => this.#parts.records.write(file, stream.definition, entry.time);
+          const finished = await this.#onDisk(write);
+          const streamBytes = number === 0 ? record.to - record.from : 0;
+          announcements.push(announcementFor(stream, { ...range, streamBytes }, finished, 'record', file.announce));
         }
       }
       await this.#announce(stream, announcements);
-    });
+    };
+    const { recordGate } = this.#parts;
+    void this.#do(stream, first ?? entry, () => (recordGate === undefined ? makeFiles() : recordGate.make(makeFiles)));
   }
 
   #newFile(path: string, folder: readonly string[]): PartFile {
@@ -318,6 +340,7 @@ export class TopicArchiver {
   }
 
   async #announce(stream: ArchivedStream, announcements: readonly Announcement[]): Promise<void> {
+    await Promise.all(announcements.map(({ path }) => this.#parts.folders.sync(dirname(path))));
     await this.#announcer.announce(stream.definition, announcements);
     this.filesFinished += announcements.length;
     for (const announcement of announcements) this.#announced(announcement);
@@ -331,13 +354,17 @@ export class TopicArchiver {
     this.#names.announced(withoutExtension(relative(this.#parts.folders.root, path)), firstTime);
   }
 
+  #onDisk<T>(work: () => Promise<T>): Promise<T> {
+    return this.#parts.slots.run(work);
+  }
+
   /** Puts work on disk into the stream's line; `progress` stays before what it holds until it is done. */
   #do(stream: ArchivedStream, from: Entry | OpenFile | Held, work: () => Promise<void>): Promise<void> {
     const held = 'file' in from ? { sequence: from.firstSequence, time: from.firstTime } : from;
     const mark = { sequence: held.sequence, time: held.time };
     this.#held.add(mark);
     const done = stream.work
-      .then(() => (this.#failure === undefined ? this.#parts.slots.run(work) : undefined))
+      .then(() => (this.#failure === undefined ? work() : undefined))
       .then(
         () => {
           if (this.#failure === undefined) this.#held.delete(mark);
@@ -353,21 +380,30 @@ export class TopicArchiver {
   }
 }
 
-function rangeOf(entry: Entry): { from: number; to: number; firstTime: number; lastTime: number } {
-  const { offset, time } = entry;
-  return { from: offset, to: offset + entry.bytes.length, firstTime: time, lastTime: time };
+/** A part of a stream, and when it came. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly firstTime: number;
+  readonly lastTime: number;
+  readonly streamBytes: number;
+}
+
+function rangeOf(entry: Entry): Range {
+  const { offset, time, bytes } = entry;
+  return { from: offset, to: offset + bytes.length, firstTime: time, lastTime: time, streamBytes: bytes.length };
 }
 
 function announcementFor(
   stream: ArchivedStream,
-  range: { from: number; to: number; firstTime: number; lastTime: number },
+  range: Range,
   file: FinishedFile,
   kind: Announcement['kind'],
   announce: boolean,
 ): Announcement {
   const { id, sensor } = stream.definition;
-  const { from, to, firstTime, lastTime } = range;
-  return { stream: id, sensor, from, to, firstTime, lastTime, ...file, kind, announce };
+  const { from, to, firstTime, lastTime, streamBytes } = range;
+  return { stream: id, sensor, from, to, firstTime, lastTime, ...file, streamBytes, kind, announce };
 }
 
 function withoutExtension(path: string): string {

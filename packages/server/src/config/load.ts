@@ -4,6 +4,7 @@ import { D4Error } from '@d4ts/protocol';
 import { Compile } from 'typebox/compile';
 import Value from 'typebox/value';
 import { parseDocument } from 'yaml';
+import { type DeclaredExporter, parseExporters } from './declared-exporters.ts';
 import { parseHostPort } from './host-port.ts';
 import { allSettings, type Config, type Setting, type SettingSource, SettingsSchema } from './schema.ts';
 
@@ -25,8 +26,11 @@ interface Found {
 /** The name of the configuration file within the home. */
 const CONFIG_FILE = 'd4.yaml';
 
+/** The section of d4.yaml that is no setting: the exporters by their names. */
+const EXPORTERS = 'exporters';
+
 /** Variables of the command line, which are no settings of the server. */
-const OTHER_VARIABLES: ReadonlySet<string> = new Set(['D4_DEBUG', 'D4_URL', 'D4_TOKEN']);
+const OTHER_VARIABLES: ReadonlySet<string> = new Set(['D4_DEBUG', 'D4_URL', 'D4_TOKEN', 'D4_EXPORT_HEADERS']);
 
 /** What Kubernetes sets by itself for a service that is named `d4`. */
 const SERVICE_VARIABLE = /^D4_(SERVICE|PORT)(_|$)/;
@@ -40,7 +44,8 @@ export function loadConfig(inputs: ConfigInputs): Config {
   const flags = valuesOfFlags(inputs.flags, settings);
   const variables = valuesOfVariables(inputs.environment, settings);
   const home = resolve(inputs.directory, homeOf(settings, flags, variables));
-  const file = valuesOfFile(join(home, CONFIG_FILE), settings);
+  const content = parseFile(join(home, CONFIG_FILE));
+  const file = valuesOfFile(join(home, CONFIG_FILE), content, settings);
 
   const values: Record<string, unknown> = {};
   const sources = new Map<string, SettingSource>();
@@ -63,6 +68,7 @@ export function loadConfig(inputs: ConfigInputs): Config {
     listen: parseHostPort(parsed.listen),
     web: parseHostPort(parsed.web),
     redis: parseHostPort(parsed.redis),
+    exporters: exportersOf(join(home, CONFIG_FILE), content),
     sources,
   };
 }
@@ -116,15 +122,20 @@ function valuesOfVariables(environment: ConfigInputs['environment'], settings: r
   return found;
 }
 
-function valuesOfFile(file: string, settings: readonly Setting[]): Map<string, Found> {
+function exportersOf(file: string, content: object): readonly DeclaredExporter[] {
+  const section: unknown = Reflect.get(content, EXPORTERS);
+  return section === undefined || section === null ? [] : parseExporters(section, file);
+}
+
+function valuesOfFile(file: string, content: object, settings: readonly Setting[]): Map<string, Found> {
   const found = new Map<string, Found>();
-  const content = parseFile(file);
   const source = { kind: 'file', file } as const;
   const byName = new Map(settings.filter((setting) => setting.name !== 'home').map((each) => [each.name, each]));
 
   const walk = (mapping: object, prefix: string): void => {
     for (const [key, value] of Object.entries(mapping)) {
       const name = `${prefix}${key}`;
+      if (name === EXPORTERS) continue;
       const setting = byName.get(name);
       if (setting !== undefined) {
         found.set(name, { value: checked(value, setting, source), source });
@@ -137,7 +148,7 @@ function valuesOfFile(file: string, settings: readonly Setting[]): Map<string, F
         }
         walk(value, `${name}.`);
       } else {
-        throw new D4Error('D4_CONFIG', `${file}: ${unknownKey(name, prefix, [...byName.keys()])}`);
+        throw new D4Error('D4_CONFIG', `${file}: ${unknownKey(name, prefix, [...byName.keys(), EXPORTERS])}`);
       }
     }
   };
@@ -204,6 +215,7 @@ function checked(value: unknown, setting: Setting, source: SettingSource): unkno
 export function allowedValues(setting: Setting): string {
   const schema: { enum?: readonly unknown[]; type?: unknown; minimum?: number; maximum?: number; maxLength?: number } =
     setting.schema;
+  if (setting.form !== undefined) return setting.form;
   if (schema.enum !== undefined) return schema.enum.join(', ');
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
   if (schema.type === 'boolean') return 'true, false';

@@ -67,9 +67,18 @@ export interface Cut {
   readonly kept: Buffer;
 }
 
-/** Pushes the pieces of a stream through a new cutter, and holds it to what the port says of every call. */
-export function cutInPieces(format: Format, pieces: readonly Buffer[], earlier?: Buffer): Cut {
-  const cutter = format.newCutter(earlier);
+/**
+ * Pushes the pieces of a stream through a new cutter, and holds it to what the port says of every call.
+ * @param resumes whether another cutter goes on after the piece with this number, if anything was kept by then
+ */
+export function cutInPieces(
+  format: Format,
+  pieces: readonly Buffer[],
+  earlier?: Buffer,
+  resumes: (piece: number) => boolean = () => false,
+): Cut {
+  let cutter = format.newCutter(earlier);
+  const stream = Buffer.concat(pieces);
   const mostPending = format.maxRecordBytes + (format.preambleAfter === undefined ? 0 : MAX_PREAMBLE_BYTES);
   const runs: Run[] = [];
   const ranges: number[] = [];
@@ -102,7 +111,7 @@ export function cutInPieces(format: Format, pieces: readonly Buffer[], earlier?:
     },
   };
   let refused = false;
-  for (const piece of pieces) {
+  for (const [number, piece] of pieces.entries()) {
     const given = Buffer.from(piece);
     const refusal = cutter.push(given, sink);
     // What was reported has been copied: the cutter must not need the chunk any more.
@@ -112,6 +121,10 @@ export function cutInPieces(format: Format, pieces: readonly Buffer[], earlier?:
     refused = refusal !== undefined;
     if (kept + skipped + cutter.pendingBytes !== pushed) assert.fail('bytes are missing');
     if (cutter.pendingBytes > mostPending) assert.fail(`${cutter.pendingBytes} bytes are held`);
+    if (refused || kept === 0 || !resumes(number)) continue;
+    const { pendingBytes, preamble, within } = cutter;
+    cutter = format.resumeCutter(preamble, within);
+    refused = cutter.push(Buffer.from(stream.subarray(pushed - pendingBytes, pushed)), sink) !== undefined;
   }
   const before = kept + skipped;
   atEnd = true;
@@ -179,7 +192,7 @@ function itemsOf(format: Format, cut: Cut): string[] {
 }
 
 /** What has to be the same however a stream is split. */
-function comparable(format: Format, cut: Cut) {
+export function comparable(format: Format, cut: Cut) {
   const { ranges, cuts, partial, refused, kept, preamble } = cut;
   return { ranges, cuts, partial, refused, kept, preamble, items: itemsOf(format, cut) };
 }
@@ -311,6 +324,19 @@ export function testFormatContract(format: Format, { streams, generated, hard }:
         fc.property(fc.oneof(anything, damaged), fc.option(earlier, { nil: undefined }), places, (bytes, before, at) =>
           check({ name: 'damaged', bytes, records: 0, ...(before === undefined ? {} : { earlier: before }) }, at),
         ),
+        { numRuns: 150 },
+      );
+    });
+
+    it('another cutter goes on with a stream from any boundary as if there were one', () => {
+      const damaged = fc
+        .tuple(generated, fc.array(mutation, { maxLength: 3 }))
+        .map(([{ bytes }, mutations]) => mutated(bytes, mutations));
+      fc.assert(
+        fc.property(damaged, places, fc.array(fc.boolean(), { minLength: 1 }), (bytes, at, resumes) => {
+          const resumed = cutInPieces(format, split(bytes, at), undefined, (i) => resumes[i % resumes.length] === true);
+          assert.deepEqual(comparable(format, resumed), comparable(format, cutInPieces(format, [bytes])));
+        }),
         { numRuns: 300 },
       );
     });

@@ -27,6 +27,7 @@ export function dnscapFormatOf(maxRecordBytes: number): Format {
     unfinished: 'record',
     archive: textFiles('dnscap.txt'),
     newCutter: () => new DnscapCutter(maxRecordBytes),
+    resumeCutter: () => new DnscapCutter(maxRecordBytes),
     recordEnd: (bytes, at) => new RecordSearch().endIn(bytes, at) ?? bytes.length,
     itemEnd,
   };

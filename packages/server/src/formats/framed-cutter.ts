@@ -31,8 +31,8 @@ export class FramedCutter implements Cutter {
   readonly #held = new Carry();
   #preambleBeforeHeld: Buffer | undefined;
   /** Whether the stream has shown that it is of the format, or is taken to go on from an earlier one. */
-  #begun = false;
-  #hasReported = false;
+  #begun: boolean;
+  #hasReported: boolean;
   /** Why the next record has to be searched for. */
   #searching: string | undefined;
   #refused = false;
@@ -43,11 +43,25 @@ export class FramedCutter implements Cutter {
   #bytes = 0;
   #records = 0;
 
-  /** @param earlier preamble of an earlier stream, or empty */
-  constructor(newFraming: (preamble: Buffer) => Framing, earlier: Buffer) {
+  /**
+   * @param earlier preamble of an earlier stream, or empty
+   * @param resumed where the cutter goes on with a stream: what another one had as preamble there, and was in
+   */
+  constructor(
+    newFraming: (preamble: Buffer) => Framing,
+    earlier: Buffer,
+    resumed?: { readonly preamble: Buffer; readonly within: string | undefined },
+  ) {
     this.#newFraming = newFraming;
     this.#earlier = earlier;
-    this.#framing = newFraming(EMPTY);
+    this.#framing = newFraming(resumed?.preamble ?? EMPTY);
+    this.#begun = resumed !== undefined;
+    this.#hasReported = this.#begun;
+    this.#searching = resumed?.within;
+  }
+
+  get within(): string | undefined {
+    return this.#searching;
   }
 
   get pendingBytes(): number {
@@ -60,7 +74,7 @@ export class FramedCutter implements Cutter {
 
   push(bytes: Buffer, sink: CutSink): RefusalCode | undefined {
     if (bytes.length === 0) return this.#refused ? NOT_THE_FORMAT : undefined;
-    if (this.#refused) sink.skipped(bytes.length, WHY.refused);
+    if (this.#refused) sink.skipped(bytes.length, WHY.refused, bytes);
     else if (this.#searching !== undefined) this.#searchOn(bytes, sink);
     else if (this.#carry.length > 0) this.#complete(bytes, sink);
     else this.#begin(bytes, 0, sink);
@@ -89,17 +103,17 @@ export class FramedCutter implements Cutter {
   /** No record follows preamble that is held. */
   #endHeld(sink: CutSink): void {
     if (this.#hasReported) this.#reportHeld(sink);
-    else skip(this.#held.take().length, WHY.alone, sink);
+    else skip(this.#held.take(), WHY.alone, sink);
   }
 
   #skipCarried(why: string, sink: CutSink): void {
-    skip(this.#carry.take().length, why, sink);
+    skip(this.#carry.take(), why, sink);
   }
 
   /** Takes bytes that begin with a record. */
   #begin(bytes: Buffer, from: number, sink: CutSink): void {
     const done = this.#process(bytes, from, sink);
-    if (this.#refused) skip(bytes.length - done, WHY.refused, sink);
+    if (this.#refused) skip(bytes.subarray(done), WHY.refused, sink);
     else if (done < bytes.length) this.#carry.append(bytes.subarray(done));
   }
 
@@ -113,8 +127,10 @@ export class FramedCutter implements Cutter {
     if (this.#carry.length < length) return;
     const record = this.#carry.take();
     const done = this.#process(record, 0, sink);
-    if (this.#refused) skip(record.length - done + bytes.length - at, WHY.refused, sink);
-    else if (done === record.length) this.#begin(bytes, at, sink);
+    if (this.#refused) {
+      skip(record.subarray(done), WHY.refused, sink);
+      skip(bytes.subarray(at), WHY.refused, sink);
+    } else if (done === record.length) this.#begin(bytes, at, sink);
     else {
       this.#carry.append(record.subarray(done));
       this.#searchOn(bytes.subarray(at), sink);
@@ -185,7 +201,7 @@ export class FramedCutter implements Cutter {
         this.#reportHeld(sink);
         if (kind === 'bad') this.#lose();
         else if (kind === 'foreign') this.#refused = true;
-        else sink.skipped(length, WHY.repeated);
+        else sink.skipped(length, WHY.repeated, bytes.subarray(at, end));
       }
       if (this.#refused || this.#searching !== undefined) return at;
       this.#begun = true;
@@ -241,7 +257,7 @@ export class FramedCutter implements Cutter {
       at += 1;
       found = this.#recordsInARow(bytes, at);
     }
-    skip(at - from, why, sink);
+    skip(bytes.subarray(from, at), why, sink);
     if (found === 'yes') this.#searching = undefined;
     return at;
   }
@@ -294,6 +310,6 @@ export class FramedCutter implements Cutter {
   }
 }
 
-function skip(bytes: number, why: string, sink: CutSink): void {
-  if (bytes > 0) sink.skipped(bytes, why);
+function skip(bytes: Buffer, why: string, sink: CutSink): void {
+  if (bytes.length > 0) sink.skipped(bytes.length, why, bytes);
 }

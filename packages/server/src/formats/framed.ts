@@ -63,6 +63,7 @@ export function framedFormat(framed: FramedFormat): Format {
     unfinished: 'rest',
     archive,
     newCutter: (earlier = EMPTY) => new FramedCutter(newFraming, earlier),
+    resumeCutter: (preamble, within) => new FramedCutter(newFraming, EMPTY, { preamble, within }),
     recordEnd(bytes, at, preamble) {
       const framing = framingAt(preamble);
       if (framing === undefined || bytes.length - at < framing.headBytes) return bytes.length;

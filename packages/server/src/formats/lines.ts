@@ -32,6 +32,8 @@ export function linesFormat(maxLineBytes: number = MAX_LINE_BYTES, options: Part
     unfinished: 'record',
     archive: options.archive ?? textFiles('syslog.txt'),
     newCutter: () => new LinesCutter(maxLineBytes, options.overLimit === 'skip'),
+    resumeCutter: (_preamble, within) =>
+      new LinesCutter(maxLineBytes, options.overLimit === 'skip', within === OVER_LIMIT),
     recordEnd(bytes, at) {
       const newline = bytes.indexOf(NEWLINE, at);
       return newline === -1 ? bytes.length : newline + 1;
@@ -47,16 +49,21 @@ class LinesCutter implements Cutter {
   readonly #skipsOverLimit: boolean;
   readonly #carry = new Carry();
   /** Within a line over the limit that is left out. */
-  #skipping = false;
+  #skipping: boolean;
   readonly preamble: Buffer = EMPTY;
 
-  constructor(maxLineBytes: number, skipsOverLimit: boolean) {
+  constructor(maxLineBytes: number, skipsOverLimit: boolean, skipping = false) {
     this.#max = maxLineBytes;
     this.#skipsOverLimit = skipsOverLimit;
+    this.#skipping = skipping;
   }
 
   get pendingBytes(): number {
     return this.#carry.length;
+  }
+
+  get within(): string | undefined {
+    return this.#skipping ? OVER_LIMIT : undefined;
   }
 
   push(bytes: Buffer, sink: CutSink): RefusalCode | undefined {
@@ -109,7 +116,7 @@ class LinesCutter implements Cutter {
   #overLimit(sink: CutSink): void {
     const part = this.#carry.take();
     if (this.#skipsOverLimit) {
-      sink.skipped(part.length, OVER_LIMIT);
+      sink.skipped(part.length, OVER_LIMIT, part);
       this.#skipping = true;
     } else {
       sink.records([part], part.length, 1);
@@ -121,7 +128,7 @@ class LinesCutter implements Cutter {
   #skipLine(bytes: Buffer, at: number, sink: CutSink): number {
     const newline = bytes.indexOf(NEWLINE, at);
     const end = newline === -1 ? bytes.length : newline + 1;
-    sink.skipped(end - at, OVER_LIMIT);
+    sink.skipped(end - at, OVER_LIMIT, bytes.subarray(at, end));
     this.#skipping = newline === -1;
     return end;
   }

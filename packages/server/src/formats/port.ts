@@ -13,8 +13,11 @@ export interface CutSink {
   records(pieces: readonly Buffer[], bytes: number, records: number): void;
   /** A record longer than the format's limit was cut here; its parts were or will be reported as records. */
   cut(): void;
-  /** Bytes of the stream that are left out, and why; a longer range may come in several calls. */
-  skipped(bytes: number, why: string): void;
+  /**
+   * Bytes of the stream that are left out, and why; a longer range may come in several calls.
+   * @param leftOut the bytes themselves, valid during the call
+   */
+  skipped(bytes: number, why: string, leftOut: Buffer): void;
 }
 
 /**
@@ -30,6 +33,11 @@ export interface Cutter {
    * a file that begins at the stream's start has it once.
    */
   readonly preamble: Buffer;
+  /**
+   * What goes on behind the bytes that were reported or left out last, such as a line that is left out; undefined where
+   * a record begins there. What `Format.resumeCutter` needs beside the preamble.
+   */
+  readonly within?: string | undefined;
   /**
    * Takes the next bytes. They must not change until what was reported of them is appended.
    * @returns a refusal where the bytes are not of the format; it stays
@@ -58,6 +66,13 @@ export interface Format {
    *   on without one uses it, from the first record that can be recognised (rule 35)
    */
   newCutter(earlier?: Buffer): Cutter;
+  /**
+   * A cutter for the rest of a stream, from behind what another cutter has reported or left out on: together they report
+   * what one would have (docs/journal.md, rule 40).
+   * @param preamble of the other cutter at that time
+   * @param within of the other cutter at that time
+   */
+  resumeCutter(preamble: Buffer, within?: string): Cutter;
   /**
    * The end of the record that starts at `at` in bytes that were reported, its terminator included; the bytes' length
    * where no terminator follows.

@@ -5,7 +5,7 @@ import type { Actor, Registry } from '../registry/port.ts';
 import { newToken, tokenHash } from '../registry/tokens.ts';
 
 /** The administrator that a first start makes; the ecosystem's scripts know the address (docs/drop-in.md). */
-const ADMINISTRATOR = 'admin@admin.test';
+export const ADMINISTRATOR = 'admin@admin.test';
 
 /** What is accepted until the operator says otherwise. */
 const ACCEPTED = ['1', '2', '3', '4', '6', '8', '254', 'ja3-jl', 'maltrail'] as const;

@@ -19,6 +19,7 @@ export interface HomePaths {
   /** The registry's database, and the key that sensors' keys are encrypted with. */
   readonly registry: string;
   readonly registryKey: string;
+  readonly ledger: string;
   readonly journal: string;
   /** The archive, unless it is configured to be elsewhere. */
   readonly archive: string;
@@ -35,6 +36,7 @@ export function homePaths(root: string): HomePaths {
     root,
     registry: join(root, 'registry.sqlite'),
     registryKey: join(root, 'registry.key'),
+    ledger: join(root, 'ledger.sqlite'),
     journal: join(root, 'journal'),
     archive: join(root, 'archive'),
     serverPem: join(root, 'server.pem'),

@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, renameSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { D4Error } from '@d4ts/protocol';
@@ -23,7 +23,10 @@ export interface TlsIdentity {
 const DAY = 24 * 60 * 60 * 1_000;
 
 /** A certificate of our own is renewed this long before its end. */
-const RENEW_BEFORE = 30 * DAY;
+export const RENEW_BEFORE = 30 * DAY;
+
+/** Stands for a file that is not there yet. */
+const GIVEN = 'what was given';
 
 /** What a certificate can hold as a DNS name. */
 const DNS_NAME = /^[A-Za-z0-9_.-]{1,253}$/;
@@ -95,8 +98,43 @@ async function makeAuthority(paths: HomePaths, log: Logger, now: number): Promis
 }
 
 function readIdentity(paths: HomePaths): TlsIdentity {
-  const file = paths.serverPem;
-  const pem = read(file);
+  return identityOf(read(paths.serverPem), paths.serverPem, paths);
+}
+
+/**
+ * Puts another certificate in the place of the home's, and keeps the one before as `server.pem.old`.
+ * @param pem the private key, the server's certificate and those that signed it, in PEM
+ * @param leavesAuthority the home's CA has not signed it: its files get `.old` too, and clients pin the last of `pem`
+ * @throws {D4Error} D4_IDENTITY, saying what is wrong with it; nothing has changed then
+ */
+export function replaceIdentity(paths: HomePaths, pem: string, leavesAuthority: boolean): TlsIdentity {
+  const identity = identityOf(pem, GIVEN, paths);
+  if (leavesAuthority) {
+    for (const file of [paths.rootCaKey, paths.rootCaCertificate]) {
+      if (existsSync(file)) renameSync(file, `${file}.old`);
+    }
+  }
+  copyFileSync(paths.serverPem, `${paths.serverPem}.old`);
+  writeFileDurably(paths.serverPem, `${identity.key}${identity.cert}`, 0o600);
+  return readIdentity(paths);
+}
+
+/**
+ * Issues another certificate by the home's own CA, with the names that the host has now, and a new key.
+ * @throws {D4Error} D4_IDENTITY where the home has no key of a CA
+ */
+export async function renewIdentity(paths: HomePaths, log: Logger, now: number): Promise<TlsIdentity> {
+  if (!existsSync(paths.rootCaKey)) {
+    throw broken(
+      paths.rootCaKey,
+      'it is not here, and without it no certificate can be issued: replace the certificate',
+    );
+  }
+  await issue(paths, log, now);
+  return readIdentity(paths);
+}
+
+function identityOf(pem: string, file: string, paths: HomePaths): TlsIdentity {
   const key = PRIVATE_KEY.exec(pem)?.[0];
   const certificates = pem.match(CERTIFICATE);
   const last = certificates?.at(-1);
@@ -125,7 +163,8 @@ function readAuthority(file: string): string {
   return pem;
 }
 
-function isOwn(certificate: X509Certificate, paths: HomePaths): boolean {
+/** Whether the home's own CA has issued a certificate, and so can issue the next one. */
+export function isOwn(certificate: X509Certificate, paths: HomePaths): boolean {
   if (!existsSync(paths.rootCaKey) || !existsSync(paths.rootCaCertificate)) return false;
   const authority = new X509Certificate(read(paths.rootCaCertificate));
   return certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
@@ -161,10 +200,8 @@ function parse<T>(file: string, why: string, work: () => T): T {
 }
 
 function broken(file: string, why: string, cause?: unknown): D4Error {
+  const remedy =
+    file === GIVEN ? 'nothing was changed' : 'put the right file back, or remove it to have a new one made';
   const detail = cause instanceof Error ? ` (${cause.message})` : '';
-  return new D4Error(
-    'D4_IDENTITY',
-    `${file}: ${why}${detail}; put the right file back, or remove it to have a new one made`,
-    cause,
-  );
+  return new D4Error('D4_IDENTITY', `${file}: ${why}${detail}; ${remedy}`, cause);
 }

@@ -7,6 +7,7 @@ import {
   sensorIdBytes,
 } from '@d4ts/protocol';
 import type { Sensor } from '../registry/port.ts';
+import { keysOf, type SensorKey } from '../registry/sensor-key.ts';
 import { SensorKeys } from './sensor-keys.ts';
 
 /** What admission asks the registry. Every answer holds for the moment only. */
@@ -24,6 +25,8 @@ export interface AdmissionPolicy {
   readonly defaultKey: string | undefined;
   readonly maxPayloadBytes: number;
   readonly scratch: HmacScratch;
+  /** Wall clock, ms since 1970, for keys that hold until a moment; the system's if not given. */
+  readonly now?: () => number;
 }
 
 /** A refusal, as the sensor's state or as something that was only claimed (design.md, Security). */
@@ -43,6 +46,8 @@ export interface Candidate {
   /** Undefined for a sensor that would register itself. */
   readonly sensor: Sensor | undefined;
   readonly keys: SensorKeys;
+  /** The same, as they are registered. */
+  readonly rawKeys: readonly SensorKey[];
   readonly maxPayloadBytes: number;
 }
 
@@ -58,37 +63,47 @@ export class Admission {
 
   /** What can be said from a connection's first header alone, before any of its payload is held. */
   judgeHeader(header: FrameHeader): Candidate | Refusal {
-    const id = header.sensor;
-    const claimed = (code: RefusalCode): Refusal => ({ code, sensor: id, verified: false, type: header.type });
+    const { sensor: id, type } = header;
+    const candidate = this.judgeClaim(id, type);
+    if ('code' in candidate || header.size <= candidate.maxPayloadBytes) return candidate;
+    // Too large to be held, and so never to be verified.
+    const code = this.standing(candidate.sensor, type) ?? 'size-over-limit';
+    return { code, sensor: id, verified: false, type };
+  }
+
+  /** What can be said of who a client claims to be. */
+  judgeClaim(id: SensorId, type: number): Candidate | Refusal {
+    const claimed = (code: RefusalCode): Refusal => ({ code, sensor: id, verified: false, type });
     if (!isVersion4(id)) return claimed('uuid-not-v4');
     if (this.facts.isBlocked(id)) return claimed('blocked-uuid');
-    const candidate = this.candidate(id);
-    if (candidate === undefined) return claimed('not-registered');
-    if (header.size <= candidate.maxPayloadBytes) return candidate;
-    // Too large to be held, and so never to be verified.
-    return claimed(this.standing(candidate.sensor, header.type) ?? 'size-over-limit');
+    return this.candidate(id) ?? claimed('not-registered');
   }
 
   /** The keys and limit of a sensor; undefined where it is not registered and cannot register itself. */
   candidate(id: SensorId): Candidate | undefined {
     const { scratch } = this.#policy;
     const sensor = this.facts.sensor(id);
-    const key = this.#keyOf(sensor);
-    if (key === undefined) return undefined;
+    const keys = this.#keysOf(sensor);
+    if (keys.length === 0) return undefined;
     const maxPayloadBytes = sensor?.maxPayloadBytes ?? this.#policy.maxPayloadBytes;
-    return { id, uuid: sensorIdBytes(id), sensor, keys: new SensorKeys(key, scratch), maxPayloadBytes };
+    const uuid = sensorIdBytes(id);
+    return { id, uuid, sensor, keys: new SensorKeys(keys, scratch), rawKeys: keys, maxPayloadBytes };
   }
 
-  /** Why a sensor, whose frame may be right, cannot send this type. */
-  standing(sensor: Sensor | undefined, type: number): RefusalCode | undefined {
+  /** Why a sensor, whose frame or OPEN may be right, cannot send this type by that protocol. */
+  standing(sensor: Sensor | undefined, type: number, protocol: 'v1' | 'acknowledged' = 'v1'): RefusalCode | undefined {
     if (sensor?.state === 'pending' || sensor?.state === 'revoked') return sensor.state;
+    if (sensor?.acknowledgedOnly === true && protocol === 'v1') return 'acknowledged-only';
     return this.facts.accepts(String(type)) ? undefined : 'type-not-accepted';
   }
 
   /** In shared-secret mode the default key is for those that have none of their own, and for them alone. */
-  #keyOf(sensor: Sensor | undefined): string | undefined {
-    const { mode, defaultKey } = this.#policy;
+  #keysOf(sensor: Sensor | undefined): readonly SensorKey[] {
+    const { mode, defaultKey, now = Date.now } = this.#policy;
     const hasOwn = sensor !== undefined && sensor.key !== '' && !sensor.unproven;
-    return mode === 'shared-secret' && !hasOwn ? defaultKey : sensor?.key;
+    if (mode === 'shared-secret' && !hasOwn) {
+      return defaultKey === undefined ? [] : [{ key: defaultKey, isPrevious: false }];
+    }
+    return sensor === undefined ? [] : keysOf(sensor, now());
   }
 }

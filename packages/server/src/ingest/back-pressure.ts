@@ -19,6 +19,8 @@ export class BackPressure {
   #retrying = 0;
   #retryMs = FIRST_RETRY_MS;
   #timer: NodeJS.Timeout | undefined;
+  /** Somebody else has said that nothing is to be read. */
+  #heldFor: string | undefined;
   #holds = false;
 
   /** @param onChange called when `holdsAll` has changed */
@@ -76,6 +78,19 @@ export class BackPressure {
     this.#update();
   }
 
+  /**
+   * Nothing is to be read for a reason from elsewhere, such as a disk that is nearly full; with undefined, that is over,
+   * and what had failed is tried again at once.
+   */
+  hold(reason: string | undefined): void {
+    if (reason === undefined && this.#heldFor !== undefined && this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#retry();
+    }
+    this.#heldFor = reason;
+    this.#update();
+  }
+
   /** Tries nothing again. */
   stop(): void {
     clearTimeout(this.#timer);
@@ -91,7 +106,7 @@ export class BackPressure {
   }
 
   #update(): void {
-    const holds = this.#full || this.#failed.length > 0 || this.#retrying > 0;
+    const holds = this.#full || this.#failed.length > 0 || this.#retrying > 0 || this.#heldFor !== undefined;
     if (holds === this.#holds) return;
     this.#holds = holds;
     this.#onChange();

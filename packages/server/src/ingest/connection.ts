@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import type { RefusalCode, SensorId } from '@d4ts/protocol';
+import { ACK_NONCE_BYTES, type AckOpen, type EndCause, type RefusalCode, type SensorId } from '@d4ts/protocol';
+import { AckSession, type AckSessionEffects } from './ack-session.ts';
+import type { StreamClaim } from './ack-streams.ts';
 import { ActivityMeter } from './activity-meter.ts';
 import type { Refusal } from './admission.ts';
 import type { ConnectionHub } from './hub.ts';
 import type { SessionInfo } from './port.ts';
+import type { SensorSession } from './sensor-session.ts';
 import type { SensorShare } from './sensor-share.ts';
 import { type PayloadSink, Session, type SessionEffects, type StreamStart } from './session.ts';
 import type { TableEntry } from './session-table.ts';
@@ -12,6 +16,9 @@ import type { UnprovedMember } from './unproved-pool.ts';
 
 /** What is thrown away at the most of what still comes after the server has closed. */
 const MAX_DISCARDED_BYTES = 4 * 1024 * 1024;
+
+/** So much of what the server sends may wait for the peer to read it. */
+const MAX_UNREAD_BYTES = 256 * 1024;
 
 /** Where a connection comes from. */
 export interface Peer {
@@ -25,20 +32,27 @@ export interface Peer {
 export interface OpenStream {
   readonly start: StreamStart;
   readonly writer: StreamWriter;
-  readonly entry: TableEntry<Session>;
+  readonly entry: TableEntry<SensorSession>;
 }
 
-/** One TLS connection of a v1 client: the edge between its socket and its session. It never writes. */
-export class Connection implements SessionEffects, UnprovedMember {
+/** What a connection speaks: frames, to which the server never answers, or acknowledged streams. */
+export type Protocol = 'v1' | 'acknowledged';
+
+/** One TLS connection of a client: the edge between its socket and its session. To a v1 client it never writes. */
+export class Connection implements SessionEffects, AckSessionEffects, UnprovedMember {
   readonly peer: Peer;
-  readonly session: Session;
+  readonly session: SensorSession;
+  /** The same session, where streams are acknowledged. */
+  readonly #acknowledging: AckSession | undefined;
   readonly #hub: ConnectionHub;
   readonly #socket: TLSSocket;
   /** Wall clock, ms. */
   readonly #since = Date.now();
   #stream: OpenStream | undefined;
+  /** Resolved when the end that the client has told is committed, and it was told so. */
+  #ending: Promise<void> | undefined;
   /** Its place among the others while its meta header is on its way. */
-  #declaring: TableEntry<Session> | undefined;
+  #declaring: TableEntry<SensorSession> | undefined;
   #meter: ActivityMeter | undefined;
   /** What it has in common with the other connections of its sensor, once that is proved. */
   #share: SensorShare | undefined;
@@ -48,20 +62,31 @@ export class Connection implements SessionEffects, UnprovedMember {
   /** Since when our side is closed, or is about to be once everything is committed. */
   #closing: 'no' | 'after-commit' | number = 'no';
   #discarded = 0;
+  /** Bytes that the session was given, and whose they are once that is proved. */
+  #received = 0;
+  #sensor: SensorId | undefined;
   readonly #gone = Promise.withResolvers<void>();
 
-  constructor(socket: TLSSocket, peer: Peer, hub: ConnectionHub) {
+  constructor(socket: TLSSocket, peer: Peer, hub: ConnectionHub, protocol: Protocol) {
     this.peer = peer;
     this.#hub = hub;
     this.#socket = socket;
     this.#lastReceiveAt = hub.now();
-    this.session = new Session(hub.admission, this, hub.limits, this.#lastReceiveAt);
+    if (protocol === 'v1') this.session = new Session(hub.admission, this, hub.limits, this.#lastReceiveAt);
+    else {
+      const nonce = randomBytes(ACK_NONCE_BYTES);
+      const wallOffsetMs = Date.now() - this.#lastReceiveAt;
+      const options = { ...hub.limits, scratch: hub.scratch, wallOffsetMs, nonce };
+      this.#acknowledging = new AckSession(hub.admission, this, options, this.#lastReceiveAt);
+      this.session = this.#acknowledging;
+    }
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.finish());
     socket.on('error', (error) =>
       hub.log.debug({ err: error, ...peer, sensor: this.session.sensor }, 'connection lost'),
     );
     socket.on('close', () => this.#closed());
+    this.#acknowledging?.begin();
   }
 
   get group(): string {
@@ -78,7 +103,7 @@ export class Connection implements SessionEffects, UnprovedMember {
 
   /** Resolved when the stream, if there is one, has ended and is committed. */
   get committed(): Promise<void> {
-    return this.#stream?.writer.finished ?? Promise.resolve();
+    return this.#ending ?? this.#stream?.writer.finished ?? Promise.resolve();
   }
 
   /** Resolved when the socket is closed. */
@@ -101,7 +126,15 @@ export class Connection implements SessionEffects, UnprovedMember {
       frames: session.frames,
       bytes: session.bytes,
       records: writer.records,
+      usesPreviousKey: session.usesPreviousKey,
+      ...this.#acknowledgedInfo(writer),
     };
+  }
+
+  #acknowledgedInfo({ id }: StreamWriter): Pick<SessionInfo, 'acknowledged'> {
+    if (this.#acknowledging === undefined) return {};
+    const { receivedTo, acknowledgedTo, gaps, gapBytes } = this.#acknowledging;
+    return { acknowledged: { stream: id, receivedTo, acknowledgedTo, gaps, gapBytes } };
   }
 
   // What the session asks for.
@@ -111,6 +144,7 @@ export class Connection implements SessionEffects, UnprovedMember {
   }
 
   proved(sensor: SensorId): void {
+    this.#sensor = sensor;
     this.#share = this.#hub.proved(this, sensor);
     this.#meter = new ActivityMeter(this.#hub.activity, sensor, this.peer.address, Date.now());
   }
@@ -132,8 +166,76 @@ export class Connection implements SessionEffects, UnprovedMember {
     return stream.writer;
   }
 
+  send(bytes: Buffer): void {
+    if (typeof this.#closing === 'number' || !this.#socket.writable) return;
+    this.#socket.write(bytes);
+    // It does not read what it has asked for.
+    if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#socket.destroy();
+  }
+
+  openAcknowledged(start: StreamStart, open: AckOpen): void {
+    this.#openStream(start, open).catch((error: unknown) => this.#fail(error));
+  }
+
+  endAcknowledged(total: number, cause: EndCause): void {
+    this.#ending = this.#endAcknowledged(total, cause).catch((error: unknown) => {
+      this.#ending = undefined;
+      this.#fail(error);
+    });
+  }
+
+  async #openStream(start: StreamStart, open: AckOpen): Promise<void> {
+    const session = this.#acknowledging;
+    const share = this.#share;
+    if (session === undefined || share === undefined) return;
+    const holder = { replace: () => session.close('stream-replaced') };
+    const found = await this.#hub.ackStreams.find(start, open, holder);
+    if (typeof found === 'string' || found.kind === 'ended') {
+      session.opened(found);
+      if (typeof found !== 'string') this.finish();
+      return;
+    }
+    const { claim, offset, crc, stream: part } = found;
+    if (session.over) {
+      claim.release();
+      return;
+    }
+    const acknowledged = { ...part, onCommitted: (to: number) => session.committed(to) };
+    const stream = this.#hub.openStream(this, start, share, acknowledged);
+    if (typeof stream === 'string') {
+      claim.release();
+      session.opened(stream);
+      return;
+    }
+    this.#stream = stream;
+    this.#releaseAfter(stream.writer, claim);
+    this.#meter?.begin(start.topic, Date.now());
+    const { writer: sink } = stream;
+    session.opened({ kind: 'open', offset, crc, maxRecordBytes: sink.maxRecordBytes, sink });
+    sink.flush();
+  }
+
+  #releaseAfter(writer: StreamWriter, claim: StreamClaim): void {
+    void writer.finished.then(() => claim.release());
+  }
+
+  /** The end is noted first: should the server stop in between, the journal decides whether it was reached. */
+  async #endAcknowledged(total: number, cause: EndCause): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    const { start, writer } = stream;
+    await this.#hub.ackStreams.noteEnd(start, writer.id, total);
+    if (writer.isEnded) return;
+    this.#hub.endStream(stream, cause);
+    await writer.finished;
+    if (writer.isBroken) return;
+    this.#acknowledging?.ended();
+    this.finish();
+  }
+
   refused(refusal: Refusal): void {
     this.#hub.refused(this.peer, refusal);
+    this.#tellUnverified(refusal.verified ? refusal.sensor : undefined, refusal.code);
     this.#endStream();
     this.#shut();
   }
@@ -169,8 +271,8 @@ export class Connection implements SessionEffects, UnprovedMember {
   tick(now: number): void {
     if (typeof this.#closing === 'number') {
       if (now - this.#closing >= this.#hub.limits.closeTimeoutMs) this.#socket.destroy();
-    } else if (!this.#held) {
-      this.session.tick(now);
+    } else {
+      this.session.tick(now, this.#held);
     }
   }
 
@@ -226,6 +328,7 @@ export class Connection implements SessionEffects, UnprovedMember {
     }
     const now = this.#hub.now();
     this.#lastReceiveAt = now;
+    this.#received += chunk.length;
     this.session.receive(chunk, now);
     this.#share?.received(chunk.length);
     if (this.session.over) return;
@@ -241,13 +344,21 @@ export class Connection implements SessionEffects, UnprovedMember {
     this.#meter?.update({ frames, streamFrames, streamBytes, records, skippedBytes, cutRecords }, Date.now());
   }
 
+  /** Once, at the end: what was in no verified frame. */
+  #tellUnverified(sensor: SensorId | undefined, reason: RefusalCode | undefined): void {
+    const unverified = this.#received - this.session.verifiedBytes;
+    this.#received -= unverified;
+    if (unverified > 0) this.#hub.unverified(sensor, reason, unverified);
+  }
+
   #endStream(): void {
+    this.#tellUnverified(this.#sensor, undefined);
     this.#declared();
     this.#share?.leave(this);
     this.#hub.room.leave(this);
     const stream = this.#stream;
     try {
-      if (stream !== undefined) this.#hub.endStream(stream);
+      if (stream !== undefined && this.#ending === undefined) this.#hub.endStream(stream);
     } catch (error) {
       this.#hub.failed(this.peer, error);
     }

@@ -1,5 +1,5 @@
 import type { CutSink, Format } from '../formats/port.ts';
-import { ENTRY_FLAG, ENTRY_KIND, type EntryDraft } from '../journal/port.ts';
+import { ENTRY_FLAG, ENTRY_KIND, type EntryDraft, type StreamState } from '../journal/port.ts';
 
 /** What a piece costs beside its bytes: the view itself, and the part of its chunk that is no payload; an estimate. */
 const PIECE_OVERHEAD_BYTES = 256;
@@ -57,19 +57,39 @@ export class DraftBuilder implements Pick<CutSink, 'records' | 'cut'> {
     this.#flags = ENTRY_FLAG.partial;
   }
 
-  /** Bytes `[from, to)` of the stream are left out here (rule 31). */
-  gap(from: number, to: number, why: string): void {
+  /** What comes now is no part of a partial record any more. */
+  endPartial(): void {
     this.#seal();
-    const piece = Buffer.from(JSON.stringify({ from, to, why }));
+    this.#flags = 0;
+  }
+
+  /** The rest of a record whose first fragments are in the journal already (rule 40). */
+  continueRecord(rest: Buffer, records: number): void {
+    this.#seal();
+    this.#fragment(rest, records, true);
+  }
+
+  /**
+   * Bytes `[from, to)` of the stream are left out here (rule 31).
+   * @param then what going on behind it needs, in an acknowledged stream; `missing` where the bytes never came
+   */
+  gap(
+    from: number,
+    to: number,
+    why: string,
+    then?: Pick<StreamState, 'crc' | 'within'> & { readonly missing?: true },
+  ): void {
+    this.#seal();
+    const piece = Buffer.from(JSON.stringify({ from, to, why, ...then }));
     const { length: bytes } = piece;
     this.#ready.push({ kind: ENTRY_KIND.gap, flags: 0, pieces: [piece], bytes, records: 0, leftOut: to - from });
     this.#cost += bytes + PIECE_OVERHEAD_BYTES;
   }
 
   /** The stream ends. */
-  close(): void {
+  close(flags = 0): void {
     this.#seal();
-    this.#ready.push({ kind: ENTRY_KIND.close, flags: 0, pieces: [], bytes: 0, records: 0 });
+    this.#ready.push({ kind: ENTRY_KIND.close, flags, pieces: [], bytes: 0, records: 0 });
   }
 
   /** Hands out what is ready to be appended, in order. */
@@ -130,12 +150,13 @@ export class DraftBuilder implements Pick<CutSink, 'records' | 'cut'> {
     if (from < bytes.length) this.#add([bytes.subarray(from)], bytes.length - from, left);
   }
 
-  #fragment(record: Buffer, records: number): void {
+  #fragment(record: Buffer, records: number, continues = false): void {
     for (let at = 0; at < record.length; at += this.#maxEntryBytes) {
       const end = Math.min(record.length, at + this.#maxEntryBytes);
       const isLast = end === record.length;
       this.#add([record.subarray(at, end)], end - at, isLast ? records : 0);
-      this.#seal(at === 0 ? ENTRY_FLAG.first : isLast ? ENTRY_FLAG.last : ENTRY_FLAG.middle);
+      if (isLast) this.#seal(ENTRY_FLAG.last);
+      else this.#seal(at === 0 && !continues ? ENTRY_FLAG.first : ENTRY_FLAG.middle);
     }
   }
 

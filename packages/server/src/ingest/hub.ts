@@ -1,8 +1,10 @@
-import { HmacScratch, REFUSALS, type RefusalCode, type SensorId, WIRE_TYPE } from '@d4ts/protocol';
+import { type EndCause, HmacScratch, REFUSALS, type RefusalCode, type SensorId, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Activity, Registry } from '../registry/port.ts';
+import { AckStreams } from './ack-streams.ts';
+import type { AcknowledgedStream } from './acknowledged-stream.ts';
 import { addressGroup, BlockedNetworks } from './address.ts';
 import { Admission, type Refusal } from './admission.ts';
 import { BackPressure } from './back-pressure.ts';
@@ -12,11 +14,12 @@ import { Enrolment } from './enrolment.ts';
 import { FailureThrottle } from './failure-throttle.ts';
 import type { IngestLimits } from './limits.ts';
 import { LogBudget } from './log-budget.ts';
-import type { SessionInfo } from './port.ts';
+import type { IngestLedger, SessionInfo } from './port.ts';
 import { RecordRoom } from './record-room.ts';
+import type { SensorSession } from './sensor-session.ts';
 import type { SensorShare } from './sensor-share.ts';
 import { SensorShares } from './sensor-shares.ts';
-import type { Session, StreamStart } from './session.ts';
+import type { StreamStart } from './session.ts';
 import { SessionTable, type TableEntry } from './session-table.ts';
 import { StreamEndings } from './stream-endings.ts';
 import { StreamWriter } from './stream-writer.ts';
@@ -38,6 +41,8 @@ export interface HubOptions {
   readonly journal: Journal;
   readonly formats: (topic: string) => Format;
   readonly log: Logger;
+  /** Nobody counts where it is not given. */
+  readonly ledger?: IngestLedger;
 }
 
 /** A connection or handshake that can be told to make room. */
@@ -60,7 +65,10 @@ export class ConnectionHub {
   readonly #pool: UnprovedPool<Evictable>;
   readonly #throttle: FailureThrottle;
   readonly #lines = new LogBudget();
-  readonly #table: SessionTable<Session>;
+  readonly #table: SessionTable<SensorSession>;
+  /** Working memory for all MACs. */
+  readonly scratch: HmacScratch = new HmacScratch();
+  readonly ackStreams: AckStreams;
   readonly #endings = new StreamEndings();
   readonly #preambles: EarlierPreambles;
   readonly #pressure: BackPressure;
@@ -86,6 +94,8 @@ export class ConnectionHub {
     this.#pressure = new BackPressure(limits.pendingBytes, log, () => this.#updateHolds());
     this.room = new RecordRoom(limits.unfinishedRecordBytes);
     this.#preambles = new EarlierPreambles(registry, log);
+    const { journal, formats } = options;
+    this.ackStreams = new AckStreams({ journal, ended: registry.endedStreams, formats, log });
     this.#shares = new SensorShares({
       waitingBytes: limits.sensorPendingBytes,
       activity: registry.activity,
@@ -102,7 +112,7 @@ export class ConnectionHub {
       accepts: (topic: string) => registry.types.get(topic) !== undefined,
     };
     const { maxPayloadBytes } = limits;
-    this.admission = new Admission(facts, { mode, defaultKey, maxPayloadBytes, scratch: new HmacScratch() });
+    this.admission = new Admission(facts, { mode, defaultKey, maxPayloadBytes, scratch: this.scratch });
     this.#unwatch = [
       registry.sensors.watch(({ key, after }) => this.#sensorChanged(key, after === undefined)),
       registry.types.watch(({ after }) => {
@@ -133,6 +143,11 @@ export class ConnectionHub {
     this.#pauses += 1;
   }
 
+  /** Reads no sensor for a reason from elsewhere, until that is taken back with undefined. */
+  hold(reason: string | undefined): void {
+    this.#pressure.hold(reason);
+  }
+
   sessions(): SessionInfo[] {
     const now = this.now();
     return [...this.connections].map((connection) => connection.info(now)).filter((info) => info !== undefined);
@@ -148,6 +163,14 @@ export class ConnectionHub {
     if (kicked.length > 0)
       this.log.info({ sensor, connections: kicked.length }, 'the connections of a sensor were closed');
     return kicked.length;
+  }
+
+  /** Closes the connections of a sensor, whose data are to be erased; resolved when what had come is committed. */
+  async expel(sensor: SensorId): Promise<void> {
+    const expelled = [...this.connections].filter(({ session }) => session.sensor === sensor);
+    for (const connection of expelled) connection.kick();
+    await Promise.all(expelled.map((connection) => connection.committed));
+    this.#preambles.forget(sensor, Object.keys(this.activity.find(sensor)?.topics ?? {}));
   }
 
   // Connections that have not proved anything.
@@ -216,25 +239,31 @@ export class ConnectionHub {
   }
 
   /** Counts a session whose meta header is on its way with its sensor's others. */
-  declare(connection: Connection, sensor: SensorId): TableEntry<Session> | RefusalCode {
+  declare(connection: Connection, sensor: SensorId): TableEntry<SensorSession> | RefusalCode {
     const { session } = connection;
     const entry = { sensor, topic: String(WIRE_TYPE.metaHeader), session, openedAt: session.lastFrameAt };
     return this.#place(entry) ? entry : 'too-many-sessions';
   }
 
   /** The meta header is there, or will never be. */
-  declared(entry: TableEntry<Session>): void {
+  declared(entry: TableEntry<SensorSession>): void {
     this.#table.remove(entry);
   }
 
   /** Opens the stream of a session; the least recent of too many side by side is closed, which may be this one. */
-  openStream(connection: Connection, start: StreamStart, share: SensorShare): OpenStream | RefusalCode {
+  openStream(
+    connection: Connection,
+    start: StreamStart,
+    share: SensorShare,
+    acknowledged?: AcknowledgedStream,
+  ): OpenStream | RefusalCode {
     const { session } = connection;
     const { sensor, topic } = start;
     const entry = { sensor, topic, session, openedAt: session.lastFrameAt };
     if (!this.#place(entry)) return 'too-many-sessions';
     const format = this.#options.formats(topic);
     const writer = new StreamWriter(start, {
+      ...(acknowledged === undefined ? {} : { acknowledged }),
       journal: this.#options.journal,
       format,
       pressure: this.#pressure,
@@ -242,25 +271,31 @@ export class ConnectionHub {
       log: this.log,
       earlier: format.preambleAfter === undefined ? undefined : this.#preambles.of(sensor, topic),
       after: this.#endings.unfinished(sensor, topic),
-      continues: () => this.#endings.takeBreak(sensor, topic),
+      continues: () => acknowledged === undefined && this.#endings.takeBreak(sensor, topic),
       onPreamble: (preamble) => this.#preambles.note(sensor, topic, preamble, this.now()),
       mayLog: () => this.#lines.take(`left out ${sensor}`, this.now()),
       onBroken: () => connection.kick(),
     });
+    this.#inLedger(start, writer, session);
     return { start, writer, entry };
   }
 
-  /** Ends a session's stream; doing it again does nothing. */
-  endStream({ start, writer, entry }: OpenStream): void {
+  /**
+   * Ends a session's stream, an acknowledged one only if its client has said so; doing it again does nothing.
+   * @param cause that the client has told
+   */
+  endStream({ start, writer, entry }: OpenStream, cause?: EndCause): void {
     this.#table.remove(entry);
     if (writer.isEnded) return;
-    const brokenOff = writer.end();
+    const isOver = cause !== undefined || !writer.isAcknowledged;
+    const brokenOff = isOver && writer.end(cause);
+    if (!isOver) writer.detach();
     const { sensor, topic } = start;
     const { id: stream, records, cuts, skippedBytes } = writer;
     if (this.#lines.take(`ended ${sensor}`, this.now())) {
       this.log.info({ sensor, topic, stream, records, cuts, skippedBytes }, 'a session has ended');
     }
-    if (writer.hasData) this.#endings.noteBreak(sensor, topic, brokenOff);
+    if (writer.hasData && !writer.isAcknowledged) this.#endings.noteBreak(sensor, topic, brokenOff);
     this.#endings.ended(sensor, topic, writer.finished);
   }
 
@@ -295,8 +330,25 @@ export class ConnectionHub {
     this.#sumUpLines();
   }
 
+  #inLedger({ sensor, topic }: StreamStart, writer: StreamWriter, session: SensorSession): void {
+    const { ledger } = this.#options;
+    if (ledger === undefined) return;
+    ledger.opened(sensor, topic);
+    void writer.finished.then(() => {
+      const bytes = { came: session.streamBytes, committed: writer.committedBytes };
+      const lost = writer.hasData ? 'broken-off' : 'no-record';
+      // What is not acknowledged comes again.
+      ledger.ended(sensor, topic, bytes, writer.isAcknowledged && !writer.isBroken ? 'sent-again' : lost);
+    });
+  }
+
+  /** Bytes of a connection that has ended were in no verified frame. */
+  unverified(sensor: SensorId | undefined, reason: RefusalCode | undefined, bytes: number): void {
+    this.#options.ledger?.unverified(sensor, reason, bytes);
+  }
+
   /** @returns whether the session has a place; the least recent of too many side by side is closed for it */
-  #place(entry: TableEntry<Session>): boolean {
+  #place(entry: TableEntry<SensorSession>): boolean {
     const surplus = this.#table.add(entry);
     if (surplus === entry.session) return false;
     surplus?.close('too-many-sessions');
@@ -350,6 +402,7 @@ export class ConnectionHub {
     for (const connection of this.room.blocking) connection.tickBlocking(now);
     this.#shares.tick();
     this.#preambles.tick(now);
+    this.ackStreams.tick(Date.now());
     const suspects = new Set(this.#table.suspectedClones(now));
     for (const sensor of suspects) {
       if (!this.#suspects.has(sensor)) this.log.warn({ sensor }, 'cloned? two sessions of one type are both active');

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { FrameEncoder, newSensorId, type SensorId } from '@d4ts/protocol';
-import { makeTestCertificates } from '@d4ts/testkit';
+import { AckClient, makeTestCertificates } from '@d4ts/testkit';
 import { type Logger, pino } from 'pino';
 import { formatFor } from '../formats/registry.ts';
 import { openFileJournal } from '../journal/files.ts';
@@ -28,6 +28,8 @@ export interface IngestFixture extends AsyncDisposable {
   readonly key: Buffer;
   addSensor(fields?: Partial<Sensor>): Promise<SensorId>;
   connect(options?: ConnectionOptions): Promise<TLSSocket>;
+  /** A client of acknowledged streams, to which the server has spoken. */
+  ackClient(key?: string): Promise<AckClient>;
   encoder(sensor: SensorId, key?: string): FrameEncoder;
   /** All entries of a topic but its definitions. */
   entries(topic: string): Promise<Entry[]>;
@@ -112,6 +114,7 @@ export async function startIngestFixture(
       await once(socket, 'secureConnect');
       return socket;
     },
+    ackClient: (clientKey = KEY) => AckClient.connect({ host: '127.0.0.1', port, ca }, Buffer.from(clientKey)),
     encoder: (sensor, sensorKey = KEY) => new FrameEncoder({ sensor, key: Buffer.from(sensorKey), version: 1 }),
     entries,
     async text(topic) {
@@ -148,6 +151,7 @@ function onDisk(journal: Journal, disk: () => Promise<void>): Journal {
       return log === undefined ? undefined : slow(log);
     },
     topics: () => journal.topics(),
+    onOpen: (listener) => journal.onOpen(listener),
     close: () => journal.close(),
   };
 }

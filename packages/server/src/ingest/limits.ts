@@ -14,6 +14,8 @@ export interface IngestLimits {
   /** At the end: for finishing what has arrived. */
   readonly drainTimeoutMs: number;
   readonly keepAliveMs: number;
+  /** How often the client of an acknowledged stream hears of the server at the least. */
+  readonly heartbeatMs: number;
   /** Connections, handshakes included, that have not sent a verified frame: in all, and of one address (IPv6: one /64). */
   readonly unprovedConnections: number;
   readonly unprovedPerAddress: number;
@@ -42,6 +44,7 @@ export const DEFAULT_LIMITS: IngestLimits = {
   closeTimeoutMs: 2_000,
   drainTimeoutMs: 5_000,
   keepAliveMs: 60_000,
+  heartbeatMs: 15_000,
   unprovedConnections: 10_000,
   unprovedPerAddress: 1_000,
   unprovedBytes: 64 * 1024 * 1024,

@@ -1,9 +1,9 @@
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import { D4Error, type SensorId } from '@d4ts/protocol';
+import { ACK_ALPN, D4Error, type SensorId } from '@d4ts/protocol';
 import { addressGroup, plainAddress } from './address.ts';
-import { Connection, type Peer } from './connection.ts';
+import { Connection, type Peer, type Protocol } from './connection.ts';
 import { ConnectionHub, type Evictable, type HubOptions } from './hub.ts';
 import type { Ingest, SessionInfo } from './port.ts';
 
@@ -24,6 +24,9 @@ const POLL_MS = 10;
 /** While stopping: for the journal at the least, and for the peers to close in turn. */
 const COMMIT_MS = 1_000;
 const GOODBYE_MS = 500;
+
+/** What is spoken after a handshake, by the name that it settled on (ALPN); where there is none, v1. */
+const PROTOCOLS: Readonly<Record<string, Protocol>> = { [ACK_ALPN]: 'acknowledged' };
 
 /**
  * Listens for sensors.
@@ -64,8 +67,8 @@ class Listener implements Ingest {
       ...options.identity,
       minVersion: MIN_TLS_VERSION,
       handshakeTimeout: options.limits.handshakeTimeoutMs,
-      // No name is ours yet; a client that offers none never comes here.
-      ALPNCallback: () => undefined,
+      // A client that offers no name never comes here; one that offers only names that are not ours is refused.
+      ALPNCallback: ({ protocols }) => protocols.find((name) => Object.hasOwn(PROTOCOLS, name)),
     });
     this.#tls.on('secureConnection', (socket) => this.#secured(socket));
     this.#tls.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
@@ -109,6 +112,14 @@ class Listener implements Ingest {
 
   kick(sensor: SensorId): number {
     return this.#hub.kick(sensor);
+  }
+
+  hold(reason: string | undefined): void {
+    this.#hub.hold(reason);
+  }
+
+  expel(sensor: SensorId): Promise<void> {
+    return this.#hub.expel(sensor);
   }
 
   setIdentity(identity: { key: string; cert: string }): void {
@@ -157,7 +168,8 @@ class Listener implements Ingest {
       return;
     }
     this.#hub.dismiss(handshake);
-    this.#hub.add(new Connection(socket, handshake.peer, this.#hub));
+    const protocol = PROTOCOLS[socket.alpnProtocol || ''] ?? 'v1';
+    this.#hub.add(new Connection(socket, handshake.peer, this.#hub, protocol));
   }
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {

@@ -1,6 +1,7 @@
 import {
   FrameDecoder,
   type FrameHeader,
+  HEADER_BYTES,
   isMetaTypeName,
   type RefusalCode,
   type SensorId,
@@ -8,6 +9,7 @@ import {
 } from '@d4ts/protocol';
 import type { Admission, Candidate, Refusal } from './admission.ts';
 import { isBlank, MetaHeaderReader } from './meta-header.ts';
+import type { SensorSession } from './sensor-session.ts';
 
 /** Where the payloads of a session go. */
 export interface PayloadSink {
@@ -66,7 +68,7 @@ const OVER: State = { kind: 'over' };
  * One connection's life, from its first byte to its end, without socket and clock: bytes, ticks and changes of the
  * registry in; calls of `SessionEffects` out. `now` is any monotonic clock in ms.
  */
-export class Session {
+export class Session implements SensorSession {
   /** Verified frames, their payload bytes, and those of the stream alone (without its meta header). */
   frames = 0;
   bytes = 0;
@@ -101,6 +103,10 @@ export class Session {
     this.#now = now;
   }
 
+  get verifiedBytes(): number {
+    return this.frames * HEADER_BYTES + this.bytes;
+  }
+
   /** Bytes of an unfinished frame. */
   get pendingBytes(): number {
     return this.#decoder.pendingBytes;
@@ -132,8 +138,8 @@ export class Session {
   }
 
   /** Refuses what has kept the server waiting. */
-  tick(now: number): void {
-    if (this.over) return;
+  tick(now: number, held = false): void {
+    if (this.over || held) return;
     const waited = now - this.#waitingSince;
     const { state } = this.#decoder;
     if (state === 'header' && waited >= this.#timeouts.headerTimeoutMs) this.#refuseClaimed('header-timeout');
@@ -173,6 +179,11 @@ export class Session {
   /** The connection has ended. */
   end(): void {
     this.#state = OVER;
+  }
+
+  /** Whether its frames are signed with a key that has been replaced and holds for a while only. */
+  get usesPreviousKey(): boolean {
+    return this.#candidate?.keys.usesPrevious === true;
   }
 
   get #candidate(): Candidate | undefined {
@@ -304,7 +315,7 @@ export class Session {
     const type = WIRE_TYPE.declared;
     const standing = this.#admission.standing(proof.sensor, type);
     if (standing !== undefined) return this.#refuseVerified(standing, type);
-    if (!isMetaTypeName(topic) || !this.#admission.facts.accepts(topic)) {
+    if (!isDeclarable(topic) || !this.#admission.facts.accepts(topic)) {
       return this.#refuseVerified('meta-type-not-accepted', type);
     }
     return this.#open({ sensor: proof.id, topic, type, metaHeader }, proof, reader, undefined);
@@ -344,4 +355,13 @@ export class Session {
     this.#effects.refused(refusal);
     return false;
   }
+}
+
+/**
+ * Whether a meta header may name a topic: a meta type, or, so that servers which forward can say what a stream has passed
+ * (docs/exporters.md), a wire type that carries data without a meta header.
+ */
+function isDeclarable(topic: string): boolean {
+  const reserved: readonly string[] = [String(WIRE_TYPE.declared), String(WIRE_TYPE.metaHeader)];
+  return isMetaTypeName(topic) || (/^[1-9][0-9]{0,2}$/.test(topic) && !reserved.includes(topic));
 }

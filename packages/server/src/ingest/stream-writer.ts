@@ -1,11 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { D4Error, type RefusalCode } from '@d4ts/protocol';
+import { D4Error, END_CAUSE, type EndCause, type RefusalCode, runningCrc } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { CutSink, Cutter, Format } from '../formats/port.ts';
-import { advanceOf, type EntryDraft, type StreamDefinition, type TopicLog } from '../journal/port.ts';
+import {
+  advanceOf,
+  ENTRY_FLAG,
+  type EntryDraft,
+  type StreamDefinition,
+  type StreamState,
+  type TopicLog,
+} from '../journal/port.ts';
+import type { AckStreamSink } from './ack-session.ts';
+import { type AcknowledgedStream, cutterFor, type ResumedStream, SERVER_LOST } from './acknowledged-stream.ts';
 import type { BackPressure } from './back-pressure.ts';
 import { DraftBuilder } from './drafts.ts';
-import type { PayloadSink, StreamStart } from './session.ts';
+import type { StreamStart } from './session.ts';
 
 /** What a stream needs of the journal. */
 export type AppendLog = Pick<TopicLog, 'append' | 'maxEntryBytes'>;
@@ -18,6 +27,8 @@ export interface StreamJournal {
 
 /** How to write a stream. */
 export interface StreamOptions {
+  /** Of an acknowledged stream; each session of another client is a stream of its own. */
+  readonly acknowledged?: AcknowledgedStream;
   readonly journal: StreamJournal;
   readonly format: Format;
   readonly pressure: BackPressure;
@@ -44,13 +55,18 @@ interface LeftOut {
   to: number;
   readonly why: string;
   readonly isLogged: boolean;
+  /** Of an acknowledged stream: CRC-32 up to `from`, and what its cutter was in the middle of there. */
+  readonly before: Pick<StreamState, 'crc' | 'within'>;
 }
+
+/** So much of an acknowledged stream may be left out before that is written down, so that it can be acknowledged. */
+const UNNOTED_BYTES = 1024 * 1024;
 
 /**
  * One session's stream on its way into the journal: cut, drafted and appended, one append at a time; what arrives
  * meanwhile gathers (docs/journal.md, rules 9 and 15).
  */
-export class StreamWriter implements PayloadSink {
+export class StreamWriter implements AckStreamSink {
   /** Items that were found so far (rule 7). */
   records = 0;
   /** Records that were cut at the format's limit, and bytes that the cutter left out. */
@@ -58,7 +74,7 @@ export class StreamWriter implements PayloadSink {
   skippedBytes = 0;
 
   readonly #options: StreamOptions;
-  readonly #cutter: Cutter;
+  #cutter: Cutter;
   readonly #sink: CutSink;
   #definition: StreamDefinition;
   #log: AppendLog | undefined;
@@ -75,8 +91,18 @@ export class StreamWriter implements PayloadSink {
   #leftOut: LeftOut | undefined;
   #hasData = false;
   #ended = false;
+  #broken = false;
   /** The stream's length in the journal. */
   #offset = 0;
+  /** Bytes of the stream that came in an earlier session, or will never come. */
+  #notCome = 0;
+  /** CRC-32 of an acknowledged stream up to `#position`, and up to `#offset`; undefined where it is not known. */
+  #crc: number | undefined = 0;
+  #crcAtOffset: number | undefined = 0;
+  /** What the cutter is in the middle of behind a `gap` that ends at `#position`. */
+  #within: string | undefined;
+  /** Bytes of the cutter's next report that are in the journal, as fragments. */
+  #repeated = 0;
   /** Whether an append, or what must come before the first one, is under way. */
   #busy = false;
   #inFlightCost = 0;
@@ -86,15 +112,17 @@ export class StreamWriter implements PayloadSink {
 
   constructor(start: StreamStart, options: StreamOptions) {
     this.#options = options;
-    this.#cutter = options.format.newCutter(options.earlier);
+    const { acknowledged } = options;
+    this.#cutter = cutterFor(options.format, options.earlier, acknowledged?.resumed);
     this.#knownPreamble = this.#cutter.preamble;
     this.#definition = {
-      id: randomBytes(16).toString('hex'),
+      id: acknowledged?.id ?? randomBytes(16).toString('hex'),
       sensor: start.sensor,
       topic: start.topic,
       type: start.type,
       preamble: this.#knownPreamble,
       ...(start.metaHeader === undefined ? {} : { metaHeader: start.metaHeader }),
+      ...(acknowledged === undefined ? {} : { acknowledged: { previous: acknowledged.previous } }),
     };
     this.#sink = {
       records: (pieces, bytes, records) => {
@@ -102,8 +130,9 @@ export class StreamWriter implements PayloadSink {
         this.#records(pieces, bytes, records);
       },
       cut: () => this.#cut(),
-      skipped: (bytes, why) => this.#skipped(bytes, why),
+      skipped: (bytes, why, leftOut) => this.#skipped(bytes, why, leftOut),
     };
+    if (acknowledged?.resumed !== undefined) this.#resume(acknowledged.resumed);
     const log = options.journal.get(start.topic);
     if (log !== undefined) this.#use(log);
     if (log === undefined || options.after !== undefined) void this.#prepare();
@@ -112,6 +141,16 @@ export class StreamWriter implements PayloadSink {
   /** 32 hexadecimal digits. */
   get id(): string {
     return this.#definition.id;
+  }
+
+  /** Whether it is acknowledged to its client. */
+  get isAcknowledged(): boolean {
+    return this.#options.acknowledged !== undefined;
+  }
+
+  /** Whether the journal would not go on with it: what it held is lost. */
+  get isBroken(): boolean {
+    return this.#broken;
   }
 
   /** Whether the stream has anything to keep. */
@@ -126,6 +165,11 @@ export class StreamWriter implements PayloadSink {
   /** What waits for the journal, in bytes; an estimate of its memory. */
   get pendingBytes(): number {
     return this.#inFlightCost + this.#earlyBytes + (this.#builder?.cost ?? 0);
+  }
+
+  /** What came in this session and is in the journal, in bytes: as data, or as a gap. */
+  get committedBytes(): number {
+    return Math.max(0, this.#offset - this.#notCome);
   }
 
   /** What the cutter holds of a record that is not whole, in bytes. */
@@ -149,6 +193,12 @@ export class StreamWriter implements PayloadSink {
 
   /** Appends what has gathered, unless an append is under way; to be called after each chunk. */
   flush(): void {
+    const leftOut = this.#leftOut;
+    if (this.isAcknowledged && leftOut !== undefined && leftOut.to - leftOut.from >= UNNOTED_BYTES) {
+      this.#noteLeftOut();
+      this.#logLeftOut();
+      this.#hasData = true;
+    }
     if (!this.#busy && this.#builder?.isEmpty === false) void this.#appendAll(this.#builder);
     this.#tell();
     const { preamble } = this.#cutter;
@@ -159,9 +209,10 @@ export class StreamWriter implements PayloadSink {
 
   /**
    * Ends the stream: its unfinished record becomes one, or a rest, and a `close` follows, if it ever had data.
+   * @param cause of an acknowledged stream's end
    * @returns whether the sensor's next stream may begin with the rest of a record (rule 35)
    */
-  end(): boolean {
+  end(cause: EndCause = END_CAUSE.complete): boolean {
     if (this.#ended) return false;
     try {
       const brokenOff = this.#endRecord();
@@ -170,10 +221,71 @@ export class StreamWriter implements PayloadSink {
       this.#ended = true;
       if (this.#hasData) this.#noteLeftOut();
       this.#logLeftOut();
-      if (this.#hasData) this.#whenOpen((builder) => builder.close());
+      const flags = cause === END_CAUSE.aborted ? ENTRY_FLAG.aborted : 0;
+      if (this.#hasData) this.#whenOpen((builder) => builder.close(flags));
       this.flush();
       if (!this.#busy) this.#finished.resolve();
     }
+  }
+
+  /**
+   * Lets go of an acknowledged stream: what was found of whole records is appended, the rest the client sends again when
+   * it comes back.
+   */
+  detach(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#logLeftOut();
+    this.flush();
+    if (!this.#busy) this.#finished.resolve();
+  }
+
+  /**
+   * Bytes of an acknowledged stream, up to an offset, will never come: the record before them ends there, and another
+   * one begins behind them.
+   * @param crc the CRC-32 of the stream from there on
+   */
+  leaveOut(to: number, cause: string, crc: number): void {
+    if (this.#ended) return;
+    this.#endRecord();
+    if (this.#leftOut !== undefined) this.#noteLeftOut();
+    this.#logLeftOut();
+    const from = this.#position;
+    this.#whenOpen((builder) => {
+      builder.endPartial();
+      builder.gap(from, to, cause, { crc, missing: true });
+    });
+    this.#hasData = true;
+    this.#notCome += to - from;
+    this.#position = to;
+    this.#within = undefined;
+    this.#crc = crc;
+    this.#repeated = 0;
+    const { format, earlier } = this.#options;
+    this.#cutter = cutterFor(format, earlier, { offset: to, state: { crc, preamble: this.#cutter.preamble } });
+  }
+
+  /** Goes on where the journal ends. */
+  #resume({ offset, state, fragments, lostTo }: ResumedStream): void {
+    this.#offset = offset;
+    this.#notCome = lostTo?.offset ?? offset;
+    this.#position = offset;
+    this.#crc = state.crc;
+    this.#crcAtOffset = state.crc;
+    this.#within = state.within;
+    this.#hasData = offset > 0;
+    if (fragments !== undefined) {
+      // The cutter holds them until the record is whole, and reports it with them.
+      this.#repeated = fragments.length;
+      this.#cutter.push(fragments, this.#sink);
+    }
+    if (lostTo === undefined) return;
+    this.#repeated = 0;
+    this.#whenOpen((builder) => builder.gap(offset, lostTo.offset, SERVER_LOST, { crc: lostTo.crc, missing: true }));
+    this.#hasData = true;
+    this.#position = lostTo.offset;
+    this.#within = undefined;
+    this.#crc = lostTo.crc;
   }
 
   /** Only the cutter's answer says whether what it reports last is partial, so the reports wait for it. */
@@ -185,7 +297,7 @@ export class StreamWriter implements PayloadSink {
         reports.push(() => this.#records(pieces, bytes, records));
       },
       cut: () => reports.push(() => this.#cut()),
-      skipped: (bytes, why) => reports.push(() => this.#skipped(bytes, why)),
+      skipped: (bytes, why, leftOut) => reports.push(() => this.#skipped(bytes, why, leftOut)),
     });
     if (brokenOff) this.#whenOpen((builder) => builder.beginPartial());
     for (const report of reports) report();
@@ -202,8 +314,14 @@ export class StreamWriter implements PayloadSink {
       const { format, continues } = this.#options;
       if (format.unfinished === 'record' && continues()) this.#whenOpen((builder) => builder.beginContinued());
     }
-    this.#position += bytes;
     this.records += records;
+    if (this.isAcknowledged && this.#repeated > 0) {
+      this.#recordsBehindFragments(Buffer.concat(pieces, bytes), records);
+      return;
+    }
+    this.#position += bytes;
+    this.#within = undefined;
+    if (this.isAcknowledged) for (const piece of pieces) this.#addToCrc(piece);
     // Said twice, so that the hot path makes no closure.
     if (this.#builder !== undefined) {
       this.#builder.records(pieces, bytes, records);
@@ -213,18 +331,45 @@ export class StreamWriter implements PayloadSink {
     this.#early.push((builder) => builder.records(pieces, bytes, records));
   }
 
+  /** The rest of a record that is in the journal in part, and what was reported with it. */
+  #recordsBehindFragments(bytes: Buffer, records: number): void {
+    const { format } = this.#options;
+    const repeated = Math.min(this.#repeated, bytes.length);
+    this.#repeated -= repeated;
+    const recordEnd = Math.max(repeated, format.recordEnd(bytes, 0, this.#cutter.preamble));
+    const items = records > 0 && format.itemEnd(bytes, 0, recordEnd, this.#cutter.preamble) > 0 ? 1 : 0;
+    const rest = bytes.subarray(repeated, recordEnd);
+    const others = bytes.subarray(recordEnd);
+    this.#position += bytes.length - repeated;
+    this.#addToCrc(bytes.subarray(repeated));
+    this.#whenOpen((builder) => {
+      if (rest.length > 0) builder.continueRecord(rest, items);
+      if (others.length > 0) builder.records([others], others.length, records - items);
+    });
+  }
+
+  #addToCrc(bytes: Buffer): void {
+    if (this.#crc !== undefined) this.#crc = runningCrc(this.#crc, bytes);
+  }
+
   #cut(): void {
     this.cuts += 1;
     this.#whenOpen((builder) => builder.cut());
   }
 
-  #skipped(bytes: number, why: string): void {
+  #skipped(reported: number, why: string, leftOut: Buffer): void {
+    const repeated = Math.min(this.#repeated, reported);
+    this.#repeated -= repeated;
+    const bytes = reported - repeated;
+    if (bytes === 0) return;
     this.skippedBytes += bytes;
+    const before = { crc: this.#crc, within: this.#within };
+    if (this.isAcknowledged) this.#addToCrc(leftOut.subarray(repeated));
     const from = this.#position;
     this.#position += bytes;
     if (this.#leftOut === undefined) {
       const isLogged = this.#options.mayLog();
-      this.#leftOut = { from, to: from, why, isLogged };
+      this.#leftOut = { from, to: from, why, isLogged, before };
       const { sensor, topic, id } = this.#definition;
       if (isLogged) this.#options.log.warn({ sensor, topic, stream: id, from, why }, 'bytes of a stream are left out');
     }
@@ -235,7 +380,9 @@ export class StreamWriter implements PayloadSink {
   #noteLeftOut(): void {
     if (this.#leftOut === undefined) return;
     const { from, to, why } = this.#leftOut;
-    this.#whenOpen((builder) => builder.gap(from, to, why));
+    this.#within = this.#cutter.within;
+    const then = this.isAcknowledged ? { crc: this.#crc, within: this.#within } : undefined;
+    this.#whenOpen((builder) => builder.gap(from, to, why, then));
   }
 
   #logLeftOut(): void {
@@ -286,24 +433,44 @@ export class StreamWriter implements PayloadSink {
       const drafts = builder.take();
       const preamble = this.#nextPreamble ?? this.#definition.preamble;
       this.#nextPreamble = undefined;
-      if (preamble !== this.#definition.preamble) this.#definition = { ...this.#definition, preamble };
+      const after = this.isAcknowledged ? this.#stateBehindDrafts() : undefined;
+      if (preamble !== this.#definition.preamble || after !== undefined) this.#redefine(preamble);
       try {
-        await this.#append(drafts);
+        await this.#append(drafts, after);
       } catch (error) {
         this.#breakOff(error);
         break;
       }
       this.#inFlightCost = 0;
       this.#tell();
+      this.#options.acknowledged?.onCommitted(this.#offset);
     }
     this.#busy = false;
     if (this.#ended) this.#finished.resolve();
   }
 
-  async #append(drafts: readonly EntryDraft[]): Promise<void> {
+  /** How an acknowledged stream stands behind what was taken from the builder: what is left out may not be in it yet. */
+  #stateBehindDrafts(): StreamState {
+    const { preamble } = this.#cutter;
+    const { crc, within } = this.#leftOut?.before ?? { crc: this.#crc, within: this.#within };
+    return { crc, preamble, within };
+  }
+
+  /** Says how the stream is as of the first byte of the next append. */
+  #redefine(preamble: Buffer): void {
+    const { acknowledged } = this.#options;
+    if (acknowledged === undefined) this.#definition = { ...this.#definition, preamble };
+    else {
+      const { previous } = acknowledged;
+      this.#definition = { ...this.#definition, preamble, acknowledged: { crc: this.#crcAtOffset, previous } };
+    }
+  }
+
+  async #append(drafts: readonly EntryDraft[], after: StreamState | undefined): Promise<void> {
     const log = this.#log;
     if (log === undefined) return;
-    await this.#untilDone(() => log.append(this.#definition, this.#offset, drafts));
+    await this.#untilDone(() => log.append(this.#definition, this.#offset, drafts, after));
+    this.#crcAtOffset = after?.crc;
     for (const draft of drafts) this.#offset += advanceOf(draft);
   }
 
@@ -333,6 +500,7 @@ export class StreamWriter implements PayloadSink {
     this.#builder?.take();
     this.#inFlightCost = 0;
     this.#ended = true;
+    this.#broken = true;
     this.#tell();
     this.#options.onBroken();
   }

@@ -1,5 +1,5 @@
 import { ENTRY_HEADER_BYTES, type EntryHeader, sealEntry } from './entry-format.ts';
-import { advanceOf, ENTRY_KIND, type EntryDraft, type StreamDefinition } from './port.ts';
+import { advanceOf, ENTRY_KIND, type EntryDraft, type StreamDefinition, type StreamState } from './port.ts';
 import { definitionText } from './segment-index.ts';
 
 /** One stream's append, waiting for a commit. */
@@ -8,6 +8,8 @@ export interface PendingAppend {
   /** The stream's length before it, in bytes. */
   readonly offset: number;
   readonly drafts: readonly EntryDraft[];
+  /** Of an acknowledged stream. */
+  readonly after?: StreamState | undefined;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }

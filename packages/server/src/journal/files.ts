@@ -2,7 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { D4Error } from '@d4ts/protocol';
 import type { Logger } from 'pino';
-import type { Journal, Topic } from './port.ts';
+import type { Journal, Topic, TopicLog } from './port.ts';
 import { syncFolder } from './segment.ts';
 import { FileTopicLog, type SyncPolicy } from './topic-log.ts';
 
@@ -22,7 +22,7 @@ export interface FileJournalOptions {
    * inside of (rule 12), 1 where there is none. A cursor that waits for entry n has passed n - 1.
    */
   readonly minimumSequence?: (topic: Topic) => number;
-  /** For tests. */
+  /** A segment is sealed at this length; 64 MiB if not given (rule 3). */
   readonly segmentBytes?: number;
 }
 
@@ -40,6 +40,7 @@ export async function openFileJournal(options: FileJournalOptions): Promise<Jour
 class FileJournal implements Journal {
   readonly #options: FileJournalOptions;
   readonly #open = new Map<Topic, FileTopicLog>();
+  readonly #openListeners = new Set<(log: TopicLog) => void>();
   readonly #opening = new Map<Topic, Promise<FileTopicLog>>();
   #closed = false;
 
@@ -56,6 +57,11 @@ class FileJournal implements Journal {
 
   get(topic: Topic): FileTopicLog | undefined {
     return this.#open.get(topic);
+  }
+
+  onOpen(listener: (log: TopicLog) => void): () => void {
+    this.#openListeners.add(listener);
+    return () => this.#openListeners.delete(listener);
   }
 
   topics(): Topic[] {
@@ -87,6 +93,7 @@ class FileJournal implements Journal {
         minimumSequence: minimumSequence?.(topic) ?? 1,
       });
       this.#open.set(topic, opened);
+      for (const listener of this.#openListeners) listener(opened);
       return opened;
     } catch (error) {
       this.#opening.delete(topic);

@@ -21,6 +21,8 @@ export const ENTRY_FLAG = {
   continued: 16,
   /** The stream ended because the server had crashed (rule 28). */
   crashed: 32,
+  /** An acknowledged stream whose client was killed, or has not come back for 90 days: there may have been more. */
+  aborted: 64,
 } as const;
 
 /** What is known of a stream from its start; written as its `define` entry in every segment (rule 5). */
@@ -35,6 +37,37 @@ export interface StreamDefinition {
   readonly metaHeader?: string;
   /** What a reader must have seen before the stream's next byte, e.g. the pcap global header; empty at its first byte. */
   readonly preamble: Buffer;
+  /** Of an acknowledged stream, which outlives sessions and restarts of the server (rules 13, 37 to 43). */
+  readonly acknowledged?: {
+    /** CRC-32 of the stream up to the next byte; undefined where it is not known. */
+    readonly crc?: number | undefined;
+    /** The stream that it names as the one before it. */
+    readonly previous?: string | undefined;
+  };
+}
+
+/** What going on with an acknowledged stream needs, as of its last entry (rule 13). */
+export interface StreamState {
+  /** CRC-32 of the stream so far; undefined where it is not known. */
+  readonly crc: number | undefined;
+  /** What a reader must have seen before the next byte. */
+  readonly preamble: Buffer;
+  /** What the stream's cutter was in the middle of, if it was. */
+  readonly within?: string | undefined;
+}
+
+/** Where an acknowledged stream stands. */
+export interface StreamPosition {
+  readonly definition: StreamDefinition;
+  /** Its length, in bytes. */
+  readonly offset: number;
+  readonly state: StreamState;
+  /** Found after a crash: the preamble is the one before the entry with this sequence, and those from there continue it. */
+  readonly preambleFrom?: number | undefined;
+  /** Found after a crash: the record that is unfinished there has its first fragment at this sequence or behind it. */
+  readonly fragmentFrom?: number | undefined;
+  /** Of its last entry, ms since 1970. */
+  readonly time: number;
 }
 
 /** Whole records of a stream, or one fragment of a large record, on their way into the journal. */
@@ -92,6 +125,26 @@ export interface TopicStats {
   readonly gapBytes: number;
 }
 
+/** A segment of a topic, as retention sees it. */
+export interface SegmentFacts {
+  readonly firstSequence: number;
+  /** The sequence after its last. */
+  readonly endSequence: number;
+  /** On disk. */
+  readonly bytes: number;
+  readonly records: number;
+  /** Of its last entry, ms since 1970. */
+  readonly lastTime: number;
+  /** False while it is written. */
+  readonly sealed: boolean;
+}
+
+/** What a sensor has in a part of a topic: items, and bytes of the stream without headers. */
+export interface SensorContents {
+  readonly records: number;
+  readonly bytes: number;
+}
+
 /** An entry, and how many items of its selection lie before it. */
 export interface CountedEntry {
   readonly entry: Entry;
@@ -114,6 +167,26 @@ export interface TopicSelection {
   close(): void;
 }
 
+/** One stream's part of a commit: its drafts, the first of them at byte `offset` of the stream. */
+export interface CommittedAppend {
+  readonly stream: StreamDefinition;
+  readonly offset: number;
+  readonly drafts: readonly EntryDraft[];
+}
+
+/** What one commit has put into a topic. */
+export interface Commit {
+  /** The first sequence of it, and the one after its last. */
+  readonly firstSequence: number;
+  readonly endSequence: number;
+  /** Of its entries; wall clock, ms since 1970. */
+  readonly time: number;
+  readonly appends: readonly CommittedAppend[];
+  /** Bytes of the drafts, and how long it took to write and sync them, in ms. */
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
 /**
  * One topic of the journal. Appends of different streams commit together; one append may be in flight for each stream
  * (rule 15).
@@ -129,11 +202,21 @@ export interface TopicLog {
   /**
    * Appends drafts of one stream, all or nothing; resolved when committed under the policy.
    * @param expectedOffset the stream's length so far, in bytes
+   * @param after how an acknowledged stream stands behind them; resolved when synced, whatever the policy (rule 10)
    * @throws {D4Error} D4_JOURNAL_OFFSET where the stream has another length, or an append in flight;
    *   D4_JOURNAL_FAILED where it could not be written, or the journal is closed; D4_JOURNAL_ENTRY where an entry, the
    *   meta header or the preamble is too long
    */
-  append(stream: StreamDefinition, expectedOffset: number, drafts: readonly EntryDraft[]): Promise<void>;
+  append(
+    stream: StreamDefinition,
+    expectedOffset: number,
+    drafts: readonly EntryDraft[],
+    after?: StreamState,
+  ): Promise<void>;
+  /** Where an acknowledged stream that has not ended stands; undefined where there is none with this id. */
+  lastOf(id: string): StreamPosition | undefined;
+  /** The acknowledged streams that have not ended. */
+  openStreams(): StreamPosition[];
   /**
    * Puts a `cut` into a stream: whoever makes files of it ends one there (docs/journal.md, rule 28). Nothing happens
    * where the stream has ended, or is within the fragments of a record.
@@ -161,11 +244,25 @@ export interface TopicLog {
   positionAt(time: number): Promise<Position>;
   /** Selects what these sensors have sent and will send. */
   select(sensors: readonly SensorId[]): Promise<TopicSelection>;
-  /** Calls `listener` after each commit. @returns how to stop that */
-  onCommit(listener: () => void): () => void;
+  /** Calls `listener` after each commit, with what is in it. @returns how to stop that */
+  onCommit(listener: (commit: Commit) => void): () => void;
   stats(): TopicStats;
+  /** Its segments, the oldest first. */
+  segments(): SegmentFacts[];
+  /** What each sensor has in the segment that begins with a sequence; nothing where there is none. */
+  contentsOf(firstSequence: number): Promise<ReadonlyMap<SensorId, SensorContents>>;
+  /** How many items of each sensor lie from a position to a sequence. */
+  itemsBetween(from: Position, to: number): Promise<ReadonlyMap<SensorId, number>>;
   /** Forgets whole sealed segments before `sequence` (rule 18). */
   truncateBefore(sequence: number): Promise<void>;
+  /** Ends the open segment, so that it can be forgotten: the next one begins with a note that says why. */
+  renew(why: string): Promise<void>;
+  /**
+   * Overwrites what a sensor has sent in sealed segments that begin before `sequence`: gaps take its place, which count
+   * as so many items (rule 31). Doing it again does nothing.
+   * @returns what was erased now
+   */
+  erase(sensor: SensorId, sequence: number): Promise<SensorContents>;
 }
 
 /** The journal: append-only topics (docs/journal.md, rules 1 to 15). */
@@ -174,6 +271,8 @@ export interface Journal {
   open(topic: Topic): Promise<TopicLog>;
   /** A topic that is open already. */
   get(topic: Topic): TopicLog | undefined;
+  /** Calls `listener` with each topic that is opened from now on, before anything is appended to it. @returns how to stop that */
+  onOpen(listener: (log: TopicLog) => void): () => void;
   /** Names of all topics that exist. */
   topics(): Topic[];
   close(): Promise<void>;

@@ -12,8 +12,9 @@ import {
   syncFolder,
   writeDurably,
 } from './segment.ts';
-import type { OpenStream, SegmentIndex } from './segment-index.ts';
+import type { OpenStream, SegmentIndex, StreamIndex } from './segment-index.ts';
 import { type Damage, scanSegment } from './segment-scan.ts';
+import { loadStreamTable } from './stream-table.ts';
 
 const DAMAGED = '.damaged';
 
@@ -56,7 +57,10 @@ export async function recoverTopic(folder: string, log: Logger): Promise<Recover
     settling.push(() => rename(path, `${path}${DAMAGED}`));
   }
 
-  let streams = async (): Promise<StreamTable> => new Map();
+  const saved = await loadStreamTable(folder);
+  const isFollowed = saved !== undefined && saved.endSequence <= (segments[0]?.firstSequence ?? saved.endSequence);
+  // Of older segments, if there are some, the indexes know.
+  let streams = async (): Promise<StreamTable> => (isFollowed ? savedTable(saved) : undefined) ?? new Map();
   let tail: RecoveredTopic['tail'];
   for (const [i, segment] of segments.entries()) {
     const { size } = await stat(segment.path);
@@ -72,7 +76,9 @@ export async function recoverTopic(folder: string, log: Logger): Promise<Recover
     const next = segments[i + 1];
     const file = await open(segment.path, 'r+');
     const scan = await scanSegment(file, segment.header, size, next?.firstSequence);
-    const table = updated(await before(), scan.index);
+    // What is told to be acknowledged from now on must not be in the system's memory alone (rule 10).
+    await file.datasync();
+    const table = updated(await before(), scan.index, scan.acknowledged);
     streams = async () => table;
     segment.committedBytes = scan.end;
     segment.adopt(scan.index);
@@ -143,14 +149,30 @@ function savedTable(saved: { readonly open: readonly OpenStream[] } | undefined)
 }
 
 /** The open streams after a segment, from those before it. */
-function updated(before: StreamTable, index: SegmentIndex): StreamTable {
+function updated(
+  before: StreamTable,
+  index: SegmentIndex,
+  acknowledged: ReadonlyMap<string, OpenStream> = new Map(),
+): StreamTable {
   const streams = new Map(before);
   for (const stream of index.streams.values()) {
     const { definition, endOffset } = stream;
-    if (stream.closed) streams.delete(definition.id);
-    else streams.set(definition.id, { definition, offset: endOffset });
+    const { id } = definition;
+    const known = streams.get(id);
+    const ended = acknowledged.get(id);
+    if (stream.closed) streams.delete(id);
+    else if (ended !== undefined) streams.set(id, ended);
+    else if (definition.acknowledged === undefined) streams.set(id, { definition, offset: endOffset });
+    // A `cut` alone says nothing new of it.
+    else if (known?.offset !== endOffset) streams.set(id, defined(stream));
   }
   return streams;
+}
+
+/** An acknowledged stream that is defined and goes no further, as far as entries were read. */
+function defined({ definition, endOffset: offset, lastTime: time, bytes }: StreamIndex): OpenStream {
+  const crc = bytes === 0 ? definition.acknowledged?.crc : undefined;
+  return { definition, offset, last: { state: { crc, preamble: definition.preamble }, time } };
 }
 
 async function isZero(file: FileHandle, from: number, to: number): Promise<boolean> {

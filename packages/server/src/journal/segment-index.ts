@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import type { SensorId } from '@d4ts/protocol';
 import type { EntryHeader } from './entry-format.ts';
-import { ENTRY_KIND, type StreamDefinition } from './port.ts';
+import { ENTRY_KIND, type StreamDefinition, type StreamPosition, type StreamState } from './port.ts';
 
 const INDEX_MAGIC = Buffer.from('D4INDEX2', 'latin1');
 /** Magic, then CRC-32 and length of each block: the summary, the tally, the rest. */
@@ -44,6 +44,8 @@ export type Tally = ReadonlyMap<SensorId, number>;
 export interface OpenStream {
   readonly definition: StreamDefinition;
   readonly offset: number;
+  /** Of acknowledged streams. */
+  readonly last?: Omit<StreamPosition, 'definition' | 'offset'>;
 }
 
 /** What is known of a segment's entries, kept while it is written and saved beside it when it is sealed. */
@@ -102,7 +104,9 @@ export class SegmentIndex {
     } else if (header.kind === ENTRY_KIND.close) {
       stream.closed = true;
     }
-    if (header.kind === ENTRY_KIND.data || header.kind === ENTRY_KIND.file) {
+    // A gap with items is what was erased: it is counted where it was.
+    const isErased = header.kind === ENTRY_KIND.gap && header.records > 0;
+    if (header.kind === ENTRY_KIND.data || header.kind === ENTRY_KIND.file || isErased) {
       stream.positions.push(position);
       stream.sequences.push(header.sequence);
       stream.items.push(header.records);
@@ -156,6 +160,7 @@ export interface DefinitionText {
   readonly type: number;
   readonly metaHeader?: string;
   readonly preamble: string;
+  readonly acknowledged?: NonNullable<StreamDefinition['acknowledged']>;
 }
 
 /** The body of a `define` entry. */
@@ -195,7 +200,32 @@ interface IndexText {
     readonly closed: boolean;
     readonly entries: number;
   }[];
-  readonly open: readonly { readonly definition: DefinitionText; readonly offset: number }[];
+  readonly open: readonly OpenStreamText[];
+}
+
+/** An open stream as it stands in an index. */
+export interface OpenStreamText {
+  readonly definition: DefinitionText;
+  readonly offset: number;
+  readonly last?: Omit<StreamPosition, 'definition' | 'offset' | 'state'> & {
+    readonly state: Omit<StreamState, 'preamble'> & { readonly preamble: string };
+  };
+}
+
+/** For JSON. */
+export function openStreamText({ definition, offset, last }: OpenStream): OpenStreamText {
+  const text = { definition: definitionText(definition), offset };
+  if (last === undefined) return text;
+  const state = { ...last.state, preamble: last.state.preamble.toString('base64') };
+  return { ...text, last: { ...last, state } };
+}
+
+/** Reads what `openStreamText` made; the bytes around it were covered by a CRC. */
+export function openStreamFrom({ definition, offset, last }: OpenStreamText): OpenStream {
+  const stream = { definition: definitionFrom(definition), offset };
+  if (last === undefined) return stream;
+  const { crc, within, preamble } = last.state;
+  return { ...stream, last: { ...last, state: { crc, within, preamble: Buffer.from(preamble, 'base64') } } };
 }
 
 /** What an index file holds. */
@@ -240,7 +270,7 @@ export function encodeIndex(
       definition: definitionText(totals.definition),
       entries: positions.length,
     })),
-    open: open.map((stream) => ({ definition: definitionText(stream.definition), offset: stream.offset })),
+    open: open.map(openStreamText),
   };
   const json = Buffer.from(JSON.stringify(text));
   const jsonBytes = Buffer.alloc(4);
@@ -313,7 +343,7 @@ export function decodeIndex(bytes: Buffer): SavedIndex | undefined {
     const items = column(entries, 0);
     index.streams.set(number, { ...totals, definition: definitionFrom(definition), positions, sequences, items });
   }
-  const open = text.open.map((stream) => ({ definition: definitionFrom(stream.definition), offset: stream.offset }));
+  const open = text.open.map(openStreamFrom);
   return { summary, index, open };
 }
 

@@ -9,7 +9,8 @@ import {
   type SegmentHeader,
 } from './entry-format.ts';
 import { ENTRY_KIND, type StreamDefinition } from './port.ts';
-import { definitionFrom, SegmentIndex } from './segment-index.ts';
+import { definitionFrom, type OpenStream, SegmentIndex } from './segment-index.ts';
+import { StreamTrails } from './stream-trail.ts';
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
@@ -26,6 +27,8 @@ export interface SegmentScan {
   readonly end: number;
   /** Bytes between valid entries (docs/journal.md, rule 12). */
   readonly damage: readonly Damage[];
+  /** Where the acknowledged streams stand that have entries here, by id; also those that have ended. */
+  readonly acknowledged: ReadonlyMap<string, OpenStream>;
 }
 
 /**
@@ -40,6 +43,7 @@ export async function scanSegment(
 ): Promise<SegmentScan> {
   const index = new SegmentIndex(segment.firstSequence);
   const damage: Damage[] = [];
+  const trails = new StreamTrails();
   const window = Buffer.allocUnsafeSlow(Math.min(WINDOW_BYTES, size) + MAX_ENTRY_SPAN);
   let filePosition = SEGMENT_HEADER_BYTES;
   let filled = 0;
@@ -69,10 +73,13 @@ export async function scanSegment(
     if (position > end) damage.push({ from: end, to: position });
     const body = at + ENTRY_HEADER_BYTES;
     at = body + check.found.length;
-    index.add(check.found, position, definitionIn(check.found, window.subarray(body, at)));
+    const bytes = window.subarray(body, at);
+    const definition = definitionIn(check.found, bytes);
+    index.add(check.found, position, definition);
+    trails.take(check.found, bytes, definition);
     end = filePosition + at;
   }
-  return { index, end, damage };
+  return { index, end, damage, acknowledged: trails.ends() };
 }
 
 function definitionIn(header: EntryHeader, body: Buffer): StreamDefinition | undefined {

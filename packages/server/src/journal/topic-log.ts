@@ -1,27 +1,35 @@
-import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { appendBytes, type LaidOutBatch, layOut, type PendingAppend } from './batch.ts';
 import { MAX_DEFINE_BYTES, MAX_ENTRY_BYTES } from './entry-format.ts';
+import { recordFindings, recordNotes } from './findings.ts';
 import {
   advanceOf,
+  type Commit,
   ENTRY_FLAG,
   ENTRY_KIND,
   type Entry,
   type EntryDraft,
   type Position,
+  type SegmentFacts,
+  type SensorContents,
   type StreamDefinition,
+  type StreamPosition,
+  type StreamState,
   type TopicLog,
   type TopicSelection,
   type TopicStats,
 } from './port.ts';
-import { countSetAside, type FoundGap, recoverTopic } from './recovery.ts';
+import { countSetAside, recoverTopic } from './recovery.ts';
 import { createSegment, type Segment, saveIndex } from './segment.ts';
-import { NO_SENSOR, type OpenStream, SegmentIndex, type Tally } from './segment-index.ts';
+import { eraseFromSegment } from './segment-erasure.ts';
+import { type OpenStream, SegmentIndex, type Tally } from './segment-index.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { BatchMemory, SegmentWriter } from './segment-writer.ts';
+import { Selections } from './selections.ts';
 import { SensorSelection } from './sensor-selection.ts';
+import { saveStreamTable } from './stream-table.ts';
 
 /** When a commit counts: after `fdatasync`; written, and synced each second; or written, and synced by the system. */
 export type SyncPolicy = 'fsync' | 'interval' | 'os';
@@ -43,17 +51,9 @@ export interface TopicOptions {
 }
 
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
-/** A buffer for batches is kept up to this length. */
 /** How much longer and older a segment gets while a stream is inside a fragmented record. */
 const FRAGMENT_PATIENCE = 2;
 const SYNC_INTERVAL_MS = 1000;
-const SYNTHETIC_CLOSE: EntryDraft = {
-  kind: ENTRY_KIND.close,
-  flags: ENTRY_FLAG.crashed,
-  pieces: [],
-  bytes: 0,
-  records: 0,
-};
 const CUT: EntryDraft = { kind: ENTRY_KIND.cut, flags: 0, pieces: [], bytes: 0, records: 0 };
 
 /** The open segment: where batches go. */
@@ -80,9 +80,8 @@ export class FileTopicLog implements TopicLog {
   readonly #segments: Segment[];
   readonly #streams: Map<string, OpenStream>;
   readonly #reader: SegmentReader;
-  readonly #listeners = new Set<() => void>();
-  /** Who is told of entries, by sensor. */
-  readonly #selections = new Map<SensorId, Set<SensorSelection>>();
+  readonly #listeners = new Set<(commit: Commit) => void>();
+  readonly #selections = new Selections();
   #tail: Tail | undefined;
   #pending: PendingAppend[] = [];
   #cuts: Pick<PendingAppend, 'stream' | 'resolve' | 'reject'>[] = [];
@@ -96,6 +95,8 @@ export class FileTopicLog implements TopicLog {
   #gaps = 0;
   #gapBytes = 0;
   #syncTimer: NodeJS.Timeout | undefined;
+  /** The next batch goes to a new segment. */
+  #renewing = false;
   #closed = false;
 
   private constructor(options: TopicOptions, segments: Segment[], streams: Map<string, OpenStream>, next: number) {
@@ -122,7 +123,7 @@ export class FileTopicLog implements TopicLog {
     if (found.tail !== undefined) await topic.#startTail(found.tail);
     try {
       const hole = { from: found.endSequence, to: next };
-      await topic.#recordFindings(found.gaps, hole, [...found.open.values()]);
+      await recordFindings(topic, { gaps: found.gaps, hole, open: [...found.open.values()] }, log);
       await found.settle();
       const { gaps, bytes } = await countSetAside(folder);
       topic.#gaps = gaps + (hole.to > hole.from ? 1 : 0);
@@ -147,14 +148,28 @@ export class FileTopicLog implements TopicLog {
     return last === undefined ? 0 : last.ordinal + last.records;
   }
 
-  append(stream: StreamDefinition, expectedOffset: number, drafts: readonly EntryDraft[]): Promise<void> {
+  append(
+    stream: StreamDefinition,
+    expectedOffset: number,
+    drafts: readonly EntryDraft[],
+    after?: StreamState,
+  ): Promise<void> {
     const refusal = this.#refusalOf(stream, expectedOffset, drafts);
     if (refusal !== undefined) return Promise.reject(refusal);
     this.#inFlight.add(stream.id);
     return new Promise((resolve, reject) => {
-      this.#pending.push({ stream, offset: expectedOffset, drafts, resolve, reject });
+      this.#pending.push({ stream, offset: expectedOffset, drafts, after, resolve, reject });
       this.#committing ??= this.#commitAll();
     });
+  }
+
+  lastOf(id: string): StreamPosition | undefined {
+    const open = this.#streams.get(id);
+    return open === undefined ? undefined : positionOf(open);
+  }
+
+  openStreams(): StreamPosition[] {
+    return [...this.#streams.values()].map(positionOf).filter((position) => position !== undefined);
   }
 
   cut(stream: StreamDefinition): Promise<void> {
@@ -248,7 +263,7 @@ export class FileTopicLog implements TopicLog {
       reader: this.#reader,
       endSequence: () => this.endSequence,
       ifHeld: (segment, work) => this.#ifHeld(segment, work),
-      closed: (closed) => this.#unselect(closed),
+      closed: (closed) => this.#selections.delete(closed),
     });
     const tallies = new Map<Segment, Tally>();
     for (;;) {
@@ -262,20 +277,8 @@ export class FileTopicLog implements TopicLog {
       if (this.#tail?.segment === segment) selection.addOpen(segment, this.#tail.index);
       else if (tally !== undefined) selection.addSealed(segment, tally);
     }
-    for (const sensor of selection.sensors) {
-      const known = this.#selections.get(sensor);
-      if (known === undefined) this.#selections.set(sensor, new Set([selection]));
-      else known.add(selection);
-    }
+    this.#selections.add(selection);
     return selection;
-  }
-
-  #unselect(selection: SensorSelection): void {
-    for (const sensor of selection.sensors) {
-      const known = this.#selections.get(sensor);
-      known?.delete(selection);
-      if (known?.size === 0) this.#selections.delete(sensor);
-    }
   }
 
   /** What `work` finds in a segment; undefined where retention has removed that meanwhile. */
@@ -288,7 +291,7 @@ export class FileTopicLog implements TopicLog {
     }
   }
 
-  onCommit(listener: () => void): () => void {
+  onCommit(listener: (commit: Commit) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -312,10 +315,64 @@ export class FileTopicLog implements TopicLog {
       const [oldest, next] = this.#segments;
       if (oldest === undefined || next === undefined || !oldest.sealed || next.firstSequence > sequence) return;
       this.#segments.shift();
-      for (const selections of this.#selections.values()) for (const each of selections) each.removed(oldest);
+      this.#selections.removed(oldest);
       await this.#reader.forget(oldest);
       await oldest.remove();
     }
+  }
+
+  segments(): SegmentFacts[] {
+    return this.#segments.map(({ firstSequence, endSequence, committedBytes, records, lastTime, sealed }) => {
+      return { firstSequence, endSequence, bytes: committedBytes, records, lastTime, sealed };
+    });
+  }
+
+  async contentsOf(firstSequence: number): Promise<ReadonlyMap<SensorId, SensorContents>> {
+    const contents = new Map<SensorId, SensorContents>();
+    const segment = this.#segments.find((held) => held.firstSequence === firstSequence);
+    const index = segment && (await this.#ifHeld(segment, () => segment.index()));
+    for (const { definition, records, bytes, positions } of index?.streams.values() ?? []) {
+      if (positions.length === 0) continue;
+      const known = contents.get(definition.sensor) ?? { records: 0, bytes: 0 };
+      contents.set(definition.sensor, { records: known.records + records, bytes: known.bytes + bytes });
+    }
+    return contents;
+  }
+
+  async itemsBetween(from: Position, to: number): Promise<ReadonlyMap<SensorId, number>> {
+    const counts = new Map<SensorId, number>();
+    const segments = this.#segments.filter((held) => held.endSequence > from.sequence && held.firstSequence < to);
+    for (const segment of segments) {
+      const index = await this.#ifHeld(segment, () => segment.index());
+      for (const { definition, sequences, items } of index?.streams.values() ?? []) {
+        let count = 0;
+        for (const [i, sequence] of sequences.entries()) {
+          if (sequence < from.sequence || sequence >= to) continue;
+          const all = items[i] as number;
+          count += sequence === from.sequence ? Math.max(0, all - from.record) : all;
+        }
+        if (count > 0) counts.set(definition.sensor, (counts.get(definition.sensor) ?? 0) + count);
+      }
+    }
+    return counts;
+  }
+
+  async renew(why: string): Promise<void> {
+    if (this.#tail === undefined || this.#tail.index.entries === 0) return;
+    this.#renewing = true;
+    await recordNotes(this, [{ renewed: why }]);
+  }
+
+  async erase(sensor: SensorId, sequence: number): Promise<SensorContents> {
+    await this.#sealing;
+    let [records, bytes] = [0, 0];
+    for (const segment of this.#segments.filter((held) => held.sealed && held.firstSequence < sequence)) {
+      const erased = await this.#ifHeld(segment, () => eraseFromSegment(segment, sensor));
+      await this.#reader.forget(segment);
+      records += erased?.records ?? 0;
+      bytes += erased?.bytes ?? 0;
+    }
+    return { records, bytes };
   }
 
   /** Commits what has been appended, and closes the files; each read after that opens its file for itself. */
@@ -341,6 +398,8 @@ export class FileTopicLog implements TopicLog {
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#pending.length > 0 || this.#cuts.length > 0) {
       const batch = [...this.#takeCuts(), ...this.#takeBatch()];
+      const startedAt = performance.now();
+      const firstSequence = this.#nextSequence;
       try {
         await this.#commit(batch);
       } catch (error) {
@@ -354,7 +413,15 @@ export class FileTopicLog implements TopicLog {
         continue;
       }
       for (const append of batch) this.#settle(append).resolve();
-      this.#tellListeners();
+      if (batch.length === 0) continue;
+      this.#tellListeners({
+        firstSequence,
+        endSequence: this.#nextSequence,
+        time: this.#lastTime,
+        appends: batch,
+        bytes: batch.reduce((sum, append) => sum + appendBytes(append), 0),
+        durationMs: performance.now() - startedAt,
+      });
     }
     this.#committing = undefined;
   }
@@ -365,10 +432,10 @@ export class FileTopicLog implements TopicLog {
     return append;
   }
 
-  #tellListeners(): void {
+  #tellListeners(commit: Commit): void {
     for (const listener of this.#listeners) {
       try {
-        listener();
+        listener(commit);
       } catch (error) {
         this.#options.log.error({ err: error, topic: this.topic }, 'a listener failed after a commit');
       }
@@ -381,7 +448,7 @@ export class FileTopicLog implements TopicLog {
     return cuts.flatMap(({ stream, resolve, reject }) => {
       const open = this.#streams.get(stream.id);
       if (open !== undefined && !this.#tail?.fragmented.has(stream.id)) {
-        return [{ stream, offset: open.offset, drafts: [CUT], resolve, reject }];
+        return [{ stream: asItStands(stream, open), offset: open.offset, drafts: [CUT], resolve, reject }];
       }
       resolve();
       return [];
@@ -432,8 +499,11 @@ export class FileTopicLog implements TopicLog {
     };
     const laidOut = layOut(batch, start, (bytes) => this.#memory.room(bytes));
     await writer.write(laidOut.memory, laidOut.end);
-    if (this.#options.policy === 'fsync') await writer.datasync();
-    else this.#syncLater(tail);
+    const isAcknowledged = batch.some(({ after }) => after !== undefined);
+    if (this.#options.policy === 'fsync' || isAcknowledged) {
+      await writer.datasync();
+      tail.unsynced = false;
+    } else this.#syncLater(tail);
     writer.committed(laidOut.memory, laidOut.end);
     this.#memory.written();
     this.#publish(batch, tail, laidOut);
@@ -453,14 +523,14 @@ export class FileTopicLog implements TopicLog {
       segment.ordinal = this.endOrdinal;
       this.#segments.push(segment);
     }
-    if (this.#selections.size > 0) this.#tellSelections(tail, laidOut, position);
+    this.#selections.committed(segment, index, laidOut.entries, position);
     this.#nextSequence = laidOut.nextSequence;
     // A `cut` does not know the preamble at its place: the next data of the stream are defined anew.
     const withData = new Set(batch.filter(({ drafts }) => drafts[0] !== CUT).map(({ stream }) => stream.id));
     for (const { definition } of laidOut.entries) {
       if (definition !== undefined && !withData.has(definition.id)) tail.numbers.delete(definition.id);
     }
-    for (const { stream, offset, drafts } of batch) {
+    for (const { stream, offset, drafts, after } of batch) {
       let end = offset;
       let closed = false;
       let inFragments = false;
@@ -471,18 +541,11 @@ export class FileTopicLog implements TopicLog {
       }
       if (inFragments && !closed) tail.fragmented.add(stream.id);
       else tail.fragmented.delete(stream.id);
+      const before = this.#streams.get(stream.id);
       if (closed) this.#streams.delete(stream.id);
-      else this.#streams.set(stream.id, { definition: stream, offset: end });
-    }
-  }
-
-  #tellSelections({ segment, index }: Tail, { entries }: LaidOutBatch, position: number): void {
-    for (const { header, at } of entries) {
-      if (header.kind !== ENTRY_KIND.data && header.kind !== ENTRY_KIND.file) continue;
-      const sensor = index.streams.get(header.stream)?.definition.sensor;
-      const selections = sensor === undefined ? undefined : this.#selections.get(sensor);
-      if (selections === undefined) continue;
-      for (const selection of selections) selection.committed(segment, header, position + at);
+      else if (after !== undefined) {
+        this.#streams.set(stream.id, { definition: stream, offset: end, last: { state: after, time: this.#lastTime } });
+      } else if (before?.last === undefined) this.#streams.set(stream.id, { definition: stream, offset: end });
     }
   }
 
@@ -509,8 +572,9 @@ export class FileTopicLog implements TopicLog {
       const patience = tail.fragmented.size > 0 ? FRAGMENT_PATIENCE : 1;
       const old = performance.now() - tail.openedAt >= this.#options.segmentMs * patience;
       const full = tail.segment.committedBytes >= this.#options.segmentBytes * patience;
-      if (tail.index.entries === 0 || !(old || full)) return tail;
+      if (tail.index.entries === 0 || !(old || full || this.#renewing)) return tail;
       await this.#seal(tail);
+      this.#renewing = false;
     }
     const { folder, topic } = this.#options;
     const fields = { topic, firstSequence: this.#nextSequence, createdAt: Date.now() };
@@ -528,7 +592,12 @@ export class FileTopicLog implements TopicLog {
     }
     const state = { openedAt: performance.now(), unsynced: false, suspect: false };
     found.segment.adopt(found.index);
-    this.#tail = { ...found, ...state, writer, numbers, nextStream, fragmented: new Set() };
+    // A record that a crash left unfinished is gone on with (rule 40).
+    const unfinished = [...this.#streams].filter(
+      ([id, { last }]) => last?.fragmentFrom !== undefined && numbers.has(id),
+    );
+    const fragmented = new Set(unfinished.map(([id]) => id));
+    this.#tail = { ...found, ...state, writer, numbers, nextStream, fragmented };
     return this.#tail;
   }
 
@@ -539,6 +608,7 @@ export class FileTopicLog implements TopicLog {
     tail.segment.sealed = true;
     this.#sealing = this.#sealing
       .then(() => saveIndex(tail.segment, tail.index, open))
+      .then(() => saveStreamTable(this.#options.folder, { endSequence: tail.index.endSequence, open }))
       .then(() => this.#reader.forget(tail.segment))
       .catch((error: unknown) => {
         // The index can be made again from the segment.
@@ -570,41 +640,17 @@ export class FileTopicLog implements TopicLog {
     }
     return this.#segments[low];
   }
+}
 
-  // What recovery found is written down, so that it is found only once.
+function positionOf({ definition, offset, last }: OpenStream): StreamPosition | undefined {
+  return last === undefined ? undefined : { definition, offset, ...last };
+}
 
-  async #recordFindings(
-    gaps: readonly FoundGap[],
-    hole: { from: number; to: number },
-    open: readonly OpenStream[],
-  ): Promise<void> {
-    const findings: object[] = [...gaps];
-    if (hole.to > hole.from) {
-      this.#options.log.error({ topic: this.topic, ...hole }, 'entries at the end of the journal are lost: a gap');
-      findings.push({ fromSequence: hole.from, toSequence: hole.to });
-    }
-    // Announcements of files have no end (rule 29).
-    const ended = this.topic.startsWith('files/') ? [] : open;
-    const appends = ended.map((stream) => this.append(stream.definition, stream.offset, [SYNTHETIC_CLOSE]));
-    if (findings.length > 0) appends.push(this.#recordGaps(findings));
-    await Promise.all(appends);
-  }
-
-  #recordGaps(findings: readonly object[]): Promise<void> {
-    const stream: StreamDefinition = {
-      id: randomBytes(16).toString('hex'),
-      sensor: NO_SENSOR,
-      topic: this.topic,
-      type: 0,
-      preamble: Buffer.alloc(0),
-    };
-    const drafts = findings.map((finding): EntryDraft => {
-      const body = Buffer.from(JSON.stringify(finding));
-      return { kind: ENTRY_KIND.gap, flags: 0, pieces: [body], bytes: body.length, records: 0 };
-    });
-    const close: EntryDraft = { ...SYNTHETIC_CLOSE, flags: 0 };
-    return this.append(stream, 0, [...drafts, close]);
-  }
+/** The definition of a stream as its next byte needs it; one that is not acknowledged as it was given. */
+function asItStands(given: StreamDefinition, { definition, last }: OpenStream): StreamDefinition {
+  if (last === undefined) return given;
+  const { preamble, crc } = last.state;
+  return { ...definition, preamble, acknowledged: { ...definition.acknowledged, crc } };
 }
 
 function messageOf(error: unknown): string {

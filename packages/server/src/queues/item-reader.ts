@@ -1,5 +1,13 @@
+import type { SensorId } from '@d4ts/protocol';
 import type { Format } from '../formats/port.ts';
-import { type CountedEntry, ENTRY_FLAG, ENTRY_KIND, type Entry, type Position } from '../journal/port.ts';
+import {
+  type CountedEntry,
+  ENTRY_FLAG,
+  ENTRY_KIND,
+  type Entry,
+  type Position,
+  type StreamDefinition,
+} from '../journal/port.ts';
 import { pathIn } from './file-item.ts';
 import type { ItemSource } from './item-source.ts';
 
@@ -31,8 +39,22 @@ export class ItemReader {
   #ahead: readonly CountedEntry[] | undefined;
   #loading: Promise<void> | undefined;
   #lost = 0;
+  readonly #onTaken: ((sensor: SensorId, items: number, stream: StreamDefinition) => void) | undefined;
+  readonly #isGone: ((entry: Entry) => boolean) | undefined;
 
-  constructor(source: ItemSource, format: Format, start: { ordinal: number; position?: Position }) {
+  /**
+   * @param onTaken told of the items that are taken, entry by entry
+   * @param isGone whether the file of an announcement was removed: then its path is no item any more
+   */
+  constructor(
+    source: ItemSource,
+    format: Format,
+    start: { ordinal: number; position?: Position },
+    onTaken?: (sensor: SensorId, items: number, stream: StreamDefinition) => void,
+    isGone?: (entry: Entry) => boolean,
+  ) {
+    this.#onTaken = onTaken;
+    this.#isGone = isGone;
     this.#source = source;
     this.#format = format;
     this.#ordinal = start.ordinal;
@@ -88,7 +110,9 @@ export class ItemReader {
         if (!this.#swap()) return;
         continue;
       }
-      wanted -= this.#takeFrom(loaded, wanted, out);
+      const taken = this.#takeFrom(loaded, wanted, out);
+      if (taken > 0) this.#onTaken?.(loaded.entry.stream.sensor, taken, loaded.entry.stream);
+      wanted -= taken;
     }
   }
 
@@ -131,6 +155,10 @@ export class ItemReader {
   #takeSpecial(entry: Entry, out: Buffer[]): number {
     if (entry.kind === ENTRY_KIND.file && entry.records > 0) return this.#takePath(entry, out);
     if (entry.kind !== ENTRY_KIND.data || (entry.flags & FRAGMENT) === 0) {
+      // Items of what is no data any more were erased.
+      const erased = entry.records - this.#record;
+      this.#ordinal += erased;
+      this.#lost += erased;
       this.#leave(entry);
       return 0;
     }
@@ -151,7 +179,7 @@ export class ItemReader {
   }
 
   #takePath(entry: Entry, out: Buffer[]): number {
-    const path = pathIn(entry.bytes);
+    const path = this.#isGone?.(entry) ? undefined : pathIn(entry.bytes);
     this.#ordinal += entry.records;
     this.#leave(entry);
     if (path === undefined) this.#lost += entry.records;
@@ -169,7 +197,8 @@ export class ItemReader {
       this.#ordinal = ordinal;
     }
     if (position?.sequence !== entry.sequence || position.record === 0) return;
-    this.#skip(entry, position.record);
+    if (entry.kind === ENTRY_KIND.gap) this.#record = position.record;
+    else this.#skip(entry, position.record);
   }
 
   /** Goes behind the items of an entry that were taken earlier. */

@@ -1,6 +1,6 @@
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { Format } from '../formats/port.ts';
-import type { Position, TopicLog } from '../journal/port.ts';
+import type { Entry, Position, TopicLog } from '../journal/port.ts';
 import type { CursorState, QueueDefinition, QueueFilter } from '../registry/port.ts';
 import { ItemReader } from './item-reader.ts';
 import { currentFilters, type ItemSource, openSource } from './item-source.ts';
@@ -28,6 +28,10 @@ export interface QueueParts {
   readonly changed: () => void;
   /** How often its definition has changed. */
   readonly revision: () => number;
+  /** Told of the items of sensors that consumers have taken. */
+  readonly onTaken?: (sensor: SensorId, items: number) => void;
+  /** Whether the file of an announcement was removed. */
+  readonly isGone?: (entry: Entry) => boolean;
 }
 
 /** A queue: a cursor on a topic of the journal, what was given back, and what was pushed (docs/journal.md, rules 19 to 25). */
@@ -38,6 +42,8 @@ export class JournalQueue implements Queue {
   readonly #format: Format;
   readonly #changed: () => void;
   readonly #revision: () => number;
+  readonly #onTaken: QueueParts['onTaken'];
+  readonly #isGone: QueueParts['isGone'];
   readonly #listeners = new Set<() => void>();
   readonly #stopListening: () => void;
   #definition: QueueDefinition;
@@ -66,6 +72,8 @@ export class JournalQueue implements Queue {
     this.#format = parts.format;
     this.#changed = parts.changed;
     this.#revision = parts.revision;
+    this.#onTaken = parts.onTaken;
+    this.#isGone = parts.isGone;
     const { sequence, record, taken, dropped, flushed, givenBack } = parts.cursor;
     this.#savedSequence = sequence;
     this.#source = source;
@@ -95,6 +103,16 @@ export class JournalQueue implements Queue {
 
   get length(): number {
     return Math.max(0, this.#source.endOrdinal - this.#reader.ordinal) + this.#givenBack.length + this.#side.length;
+  }
+
+  /** The topic of the journal that holds its items. */
+  get source(): string {
+    return this.#log.topic;
+  }
+
+  /** Of the cursor that is saved. */
+  get savedSequence(): number {
+    return this.#savedSequence;
   }
 
   /**
@@ -222,6 +240,43 @@ export class JournalQueue implements Queue {
     return { ...position, ...counts, givenBack, ...(side.length > 0 && { side }) };
   }
 
+  /**
+   * Gives up what waits before a sequence: the items are counted as dropped (docs/journal.md, rule 17). What was pushed or
+   * given back stays.
+   * @returns the items that were given up, by sensor
+   */
+  giveUpBefore(sequence: number): Promise<ReadonlyMap<SensorId, number>> {
+    return this.#wait(async () => {
+      const position = await this.#reader.position();
+      if (position.sequence >= sequence) return new Map();
+      const lost = await this.#waitingBetween(position, sequence);
+      const ordinal = await this.#source.ordinalOf({ sequence, record: 0 });
+      // A flush, or the limit, may have come in between.
+      const given = ordinal - this.#reader.ordinal;
+      if (given <= 0) return new Map();
+      this.#reader = this.#readerAt(ordinal, { sequence, record: 0 });
+      this.#dropped += given;
+      this.#changed();
+      return lost;
+    });
+  }
+
+  /** Items of this queue from a position to a sequence, by sensor. */
+  async #waitingBetween(from: Position, to: number): Promise<Map<SensorId, number>> {
+    const counts = new Map<SensorId, number>();
+    const filters = currentFilters(this.#definition.filters, from.sequence);
+    for (const [i, { from: start, sensors }] of filters.entries()) {
+      const begin = start > from.sequence ? { sequence: start, record: 0 } : from;
+      const end = Math.min(to, filters[i + 1]?.from ?? to);
+      if (begin.sequence >= end) continue;
+      const group = sensors === 'all' ? undefined : new Set(sensors);
+      for (const [sensor, items] of await this.#log.itemsBetween(begin, end)) {
+        if (group === undefined || group.has(sensor)) counts.set(sensor, (counts.get(sensor) ?? 0) + items);
+      }
+    }
+    return counts;
+  }
+
   /** A state that `cursor` gave is durable. */
   saved({ sequence }: CursorState): void {
     this.#savedSequence = sequence;
@@ -241,7 +296,8 @@ export class JournalQueue implements Queue {
   }
 
   #readerAt(ordinal: number, position?: Position): ItemReader {
-    return new ItemReader(this.#source, this.#format, position === undefined ? { ordinal } : { ordinal, position });
+    const start = position === undefined ? { ordinal } : { ordinal, position };
+    return new ItemReader(this.#source, this.#format, start, this.#onTaken, this.#isGone);
   }
 
   /** A cursor that has taken everything moves on with the end, so that it does not hold what others have sent. */
@@ -359,7 +415,8 @@ export class JournalQueue implements Queue {
     const skipped = Math.max(0, from - held);
     const skippedPushed = this.#side.within(skipped, this.#reader.ordinal);
     const pushed = this.#side.items.slice(skippedPushed);
-    const reader = this.#readerAt(this.#reader.ordinal + skipped - skippedPushed);
+    const ordinal = this.#reader.ordinal + skipped - skippedPushed;
+    const reader = new ItemReader(this.#source, this.#format, { ordinal }, undefined, this.#isGone);
     let bytes = items.reduce((sum, item) => sum + item.length, 0);
     for (let next = 0; items.length < count && bytes < maxBytes; ) {
       const before = items.length;

@@ -97,6 +97,15 @@ export interface QueueAccess {
   isCurrent(): boolean;
 }
 
+/** Where a queue stands. */
+export interface QueuePlace {
+  readonly uuid: string;
+  /** The topic of the journal that it reads: `3`, or for paths `files/1`. */
+  readonly source: string;
+  /** Of the next item; what was saved, so that a crash finds no less. */
+  readonly sequence: number;
+}
+
 /** All queues of the server. */
 export interface Queues {
   list(): QueueInfo[];
@@ -125,6 +134,15 @@ export interface Queues {
   accessBy(secret: string, uuid?: string): QueueAccess | undefined;
   /** @returns whether there was one */
   remove(uuid: string, actor: Actor): Promise<boolean>;
+  /** Where each queue stands in the journal: what it needs begins there (docs/journal.md, rule 17). */
+  places(): Promise<QueuePlace[]>;
+  /**
+   * Makes a queue give up what waits before a sequence; its items are counted as dropped. Resolved when that is saved.
+   * @returns the items that were given up, by sensor
+   */
+  giveUpBefore(uuid: string, sequence: number): Promise<ReadonlyMap<SensorId, number>>;
+  /** Lets go of what queues of a journal topic have read and not handed out; it is read again when needed. */
+  forgetBlocks(source: string): void;
   /** Calls `listener` after a queue was made, changed or removed. @returns how to stop that */
   onChange(listener: () => void): () => void;
   /** Notes a consumer of a queue that does not exist, in a bounded list. */

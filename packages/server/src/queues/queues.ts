@@ -2,11 +2,20 @@ import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { D4Error, type SensorId, sensorIdFrom, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
-import type { Journal, Position, Topic } from '../journal/port.ts';
+import { ENTRY_KIND, type Entry, type Journal, type Position, type Topic } from '../journal/port.ts';
 import type { Actor, CursorState, QueueDefinition, Registry, Versioned } from '../registry/port.ts';
 import { newToken, tokenHash } from '../registry/tokens.ts';
 import { JournalQueue } from './journal-queue.ts';
-import type { NewQueue, Queue, QueueAccess, QueueChange, QueueInfo, Queues, UnknownQueueConsumer } from './port.ts';
+import type {
+  NewQueue,
+  Queue,
+  QueueAccess,
+  QueueChange,
+  QueueInfo,
+  QueuePlace,
+  Queues,
+  UnknownQueueConsumer,
+} from './port.ts';
 
 /** A queue drops its oldest items beyond this many, unless it has a limit of its own (docs/journal.md, rule 23). */
 const DEFAULT_QUEUE_LIMIT = 100_000_000;
@@ -18,13 +27,18 @@ const MAX_UNKNOWN_CONSUMERS = 1000;
 /** A change is tried again so often where others change the same queue. */
 const ATTEMPTS = 5;
 
+/** What queues need of the rest of the server. */
+interface QueuesOptions {
+  readonly registry: Registry;
+  readonly journal: Journal;
+  readonly formats: (topic: Topic) => Format;
+  readonly log: Logger;
+  /** Told of the items of sensors that consumers have taken out of any queue of a topic. */
+  readonly onTaken?: (sensor: SensorId, topic: Topic, items: number) => void;
+}
+
 /** Opens all queues of the registry over the journal, at the positions that were saved. */
-export async function openQueues(options: {
-  registry: Registry;
-  journal: Journal;
-  formats: (topic: Topic) => Format;
-  log: Logger;
-}): Promise<Queues & { close(): Promise<void> }> {
+export async function openQueues(options: QueuesOptions): Promise<Queues & { close(): Promise<void> }> {
   const queues = new JournalQueues(options);
   await queues.open();
   return queues;
@@ -45,8 +59,14 @@ export function recordedSequences(registry: Registry, formats: (topic: Topic) =>
   return (topic) => highest.get(topic) ?? 1;
 }
 
+/** Whether retention has removed the file of an announcement about a topic. */
+export function isRemoved(registry: Registry, topic: Topic, { kind, sequence, stream }: Entry): boolean {
+  if (kind !== ENTRY_KIND.file) return false;
+  return sequence < (registry.archive.holding(topic, stream.sensor)?.nextSequence ?? 0);
+}
+
 /** The topic that the items of a queue are read from (rule 19). */
-function sourceTopic(topic: Topic, format: Format): Topic {
+export function sourceTopic(topic: Topic, format: Format): Topic {
   return format.items === 'files' ? `files/${topic}` : topic;
 }
 
@@ -55,6 +75,7 @@ class JournalQueues implements Queues {
   readonly #journal: Journal;
   readonly #formats: (topic: Topic) => Format;
   readonly #log: Logger;
+  readonly #onTaken: QueuesOptions['onTaken'];
   readonly #queues = new Map<string, JournalQueue>();
   readonly #unsaved = new Set<JournalQueue>();
   readonly #listeners = new Set<() => void>();
@@ -67,7 +88,8 @@ class JournalQueues implements Queues {
   #saveTimer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
 
-  constructor(options: { registry: Registry; journal: Journal; formats: (topic: Topic) => Format; log: Logger }) {
+  constructor(options: QueuesOptions) {
+    this.#onTaken = options.onTaken;
     this.#registry = options.registry;
     this.#journal = options.journal;
     this.#formats = options.formats;
@@ -182,6 +204,40 @@ class JournalQueues implements Queues {
     return removed;
   }
 
+  async places(): Promise<QueuePlace[]> {
+    // A queue that has nothing left moves with the end of its topic, unsaved.
+    const moved = new Map<string, CursorState>();
+    for (const queue of this.#queues.values()) {
+      const state = await queue.cursor();
+      if (state.sequence !== queue.savedSequence) moved.set(queue.uuid, state);
+    }
+    try {
+      await this.#saving;
+      await this.#registry.saveCursors(moved);
+      for (const [uuid, state] of moved) this.#queues.get(uuid)?.saved(state);
+    } catch (error) {
+      this.#log.error({ err: error }, 'cannot save the positions of queues: nothing behind the saved ones is given up');
+    }
+    return [...this.#queues.values()].map(({ uuid, source, savedSequence: sequence }) => ({ uuid, source, sequence }));
+  }
+
+  async giveUpBefore(uuid: string, sequence: number): Promise<ReadonlyMap<SensorId, number>> {
+    const queue = this.#queues.get(uuid);
+    const given = (await queue?.giveUpBefore(sequence)) ?? new Map();
+    if (queue !== undefined) {
+      // Counted and saved before anything is removed (rule 18).
+      await this.#saving;
+      const state = await queue.cursor();
+      await this.#registry.saveCursors(new Map([[uuid, state]]));
+      queue.saved(state);
+    }
+    return given;
+  }
+
+  forgetBlocks(source: string): void {
+    for (const queue of this.#queues.values()) if (queue.source === source) queue.release();
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -271,7 +327,10 @@ class JournalQueues implements Queues {
     const log = await this.#journal.open(sourceTopic(topic, format));
     const end: CursorState = { sequence: log.endSequence, record: 0, taken: 0, dropped: 0, flushed: 0, givenBack: [] };
     let opened: JournalQueue | undefined;
+    const tell = this.#onTaken;
     const queue = await JournalQueue.open(definition, {
+      ...(tell !== undefined && { onTaken: (sensor, items) => tell(sensor, topic, items) }),
+      isGone: (entry) => isRemoved(this.#registry, topic, entry),
       log,
       format,
       cursor: saved ?? end,

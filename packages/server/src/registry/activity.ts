@@ -77,6 +77,10 @@ export class MemoryActivity implements Activity {
     return this.#sensors.get(uuid);
   }
 
+  entries(): IterableIterator<[SensorId, SensorActivity]> {
+    return this.#sensors.entries();
+  }
+
   touch(uuid: SensorId): void {
     this.#changedSensors.add(uuid);
   }

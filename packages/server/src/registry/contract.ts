@@ -101,6 +101,40 @@ export function testRegistryContract(adapter: string, makeFixture: () => Promise
         assert.deepEqual(again.tokens.get('ab'.repeat(32))?.value, token);
       }));
 
+    it('that change all the time leave no audit record, others and events do', () =>
+      withRegistry(async (registry, reopen) => {
+        const session = { user: 'a@b', createdAt: 1, lastUsedAt: 2, address: '::1', userAgent: 'x' };
+        await registry.loginSessions.put('ab'.repeat(32), session, ADMIN);
+        await registry.tokenUses.put('cd'.repeat(32), { at: 3, address: '::1' }, ADMIN);
+        await registry.types.put('3', { name: '3', createdAt: 1 }, ADMIN);
+        await registry.types.remove('3', ADMIN);
+        await registry.audit.record({ kind: 'login', key: 'a@b', actor: { name: 'a@b' }, details: { why: '100%' } });
+        const again = await reopen();
+        assert.deepEqual(again.loginSessions.get('ab'.repeat(32))?.value, session);
+        assert.deepEqual(again.tokenUses.get('cd'.repeat(32))?.value, { at: 3, address: '::1' });
+        const { records, next } = again.audit.list({}, 10);
+        assert.equal(next, undefined);
+        assert.deepEqual(
+          records.map(({ isEvent, kind, actor, before, after }) => [isEvent, kind, actor, before, after]),
+          [
+            [true, 'login', 'a@b', undefined, { why: '100%' }],
+            [false, 'types', ADMIN.name, { name: '3', createdAt: 1 }, undefined],
+            [false, 'types', ADMIN.name, undefined, { name: '3', createdAt: 1 }],
+          ],
+        );
+        assert.equal(again.audit.list({ text: '0%' }, 10).records.length, 1);
+        assert.equal(again.audit.list({ kind: 'types', actor: ADMIN.name, key: '3' }, 1).records.length, 1);
+        assert.equal(await again.audit.prune(0, 1), 2);
+        assert.equal(again.audit.list({}, 10).records.length, 1);
+      }));
+
+    it('may have two secrets, or one', () =>
+      withRegistry(async (registry, reopen) => {
+        const sensor = sensorOf({ previousKey: 'old', previousKeyUntil: 5, name: 'n', tags: ['t'] });
+        await registry.sensors.put(sensor.uuid, sensor, ADMIN);
+        assert.deepEqual((await reopen()).sensors.get(sensor.uuid)?.value, sensor);
+      }));
+
     it('are not changed on a conflict', () =>
       withRegistry(async (registry, reopen) => {
         const sensor = sensorOf();

@@ -1,16 +1,19 @@
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { EXPORTER_NAME, type ExporterDefinition, ExporterTarget } from './exporter.ts';
 import type {
   AcceptedType,
   Block,
   ClaimedRefusal,
   CursorState,
   Knock,
+  LoginSession,
   QueueDefinition,
   Sensor,
   SensorActivity,
   Token,
+  TokenUse,
   User,
 } from './port.ts';
 
@@ -25,10 +28,20 @@ const sensorId = Type.Unsafe<SensorId>(
 const role = Type.Enum(['admin', 'user', 'viewer', 'sensor_register']);
 const refusalCount = Type.Object({ count, lastAt: time, lastAddress: Type.String() });
 
+const archiveRules = Type.Object({
+  priority: Type.Optional(Type.Integer()),
+  maxAgeMs: Type.Optional(count),
+  maxBytes: Type.Optional(count),
+});
+
 const sensor = Type.Object({
   uuid: sensorId,
   key: Type.String({ minLength: 1 }),
+  previousKey: Type.Optional(Type.String({ minLength: 1 })),
+  previousKeyUntil: Type.Optional(time),
   state: Type.Enum(['pending', 'approved', 'revoked']),
+  name: Type.Optional(Type.String()),
+  tags: Type.Optional(Type.Array(Type.String())),
   description: Type.String(),
   mail: Type.String(),
   thirdParty: Type.Boolean(),
@@ -36,10 +49,19 @@ const sensor = Type.Object({
   maxPayloadBytes: Type.Optional(count),
   maxBytesPerSecond: Type.Optional(count),
   maxBytesPerDay: Type.Optional(count),
+  expectedIntervalSeconds: Type.Optional(count),
+  acknowledgedOnly: Type.Optional(Type.Boolean()),
+  hold: Type.Optional(Type.Boolean()),
+  archive: Type.Optional(archiveRules),
   createdAt: time,
 });
 
-const acceptedType = Type.Object({ name: Type.String(), createdAt: time });
+const acceptedType = Type.Object({
+  name: Type.String(),
+  archive: Type.Optional(archiveRules),
+  maxJournalBytes: Type.Optional(count),
+  createdAt: time,
+});
 
 const queue = Type.Object({
   uuid: Type.String(),
@@ -53,10 +75,24 @@ const queue = Type.Object({
   createdAt: time,
 });
 
+const exporter = Type.Object({
+  name: Type.String({ pattern: EXPORTER_NAME }),
+  topic: Type.String(),
+  sensors: Type.Union([Type.Literal('all'), Type.Array(sensorId)]),
+  description: Type.String(),
+  target: ExporterTarget,
+  secrets: Type.String(),
+  paused: Type.Boolean(),
+  declared: Type.Boolean(),
+  createdAt: time,
+});
+
 const block = Type.Object({
   target: Type.String(),
   kind: Type.Enum(['network', 'sensor']),
   reason: Type.String(),
+  author: Type.Optional(Type.String()),
+  expiresAt: Type.Optional(time),
   createdAt: time,
 });
 
@@ -65,6 +101,7 @@ const user = Type.Object({
   passwordHash: Type.String(),
   role,
   mustChangePassword: Type.Boolean(),
+  disabled: Type.Optional(Type.Boolean()),
   createdAt: time,
 });
 
@@ -75,6 +112,16 @@ const token = Type.Object({
   createdAt: time,
   expiresAt: Type.Optional(time),
 });
+
+const loginSession = Type.Object({
+  user: Type.String(),
+  createdAt: time,
+  lastUsedAt: time,
+  address: Type.String(),
+  userAgent: Type.String(),
+});
+
+const tokenUse = Type.Object({ at: time, address: Type.String() });
 
 const cursor = Type.Object({
   sequence: Type.Number(),
@@ -127,9 +174,12 @@ export const PARSE = {
   sensor: parserOf(sensor) satisfies DocumentParser<Sensor>,
   acceptedType: parserOf(acceptedType) satisfies DocumentParser<AcceptedType>,
   queue: parserOf(queue) satisfies DocumentParser<QueueDefinition>,
+  exporter: parserOf(exporter) satisfies DocumentParser<ExporterDefinition>,
   block: parserOf(block) satisfies DocumentParser<Block>,
   user: parserOf(user) satisfies DocumentParser<User>,
   token: parserOf(token) satisfies DocumentParser<Token>,
+  loginSession: parserOf(loginSession) satisfies DocumentParser<LoginSession>,
+  tokenUse: parserOf(tokenUse) satisfies DocumentParser<TokenUse>,
   cursor: parserOf(cursor) satisfies DocumentParser<CursorState>,
   sensorActivity: parserOf(sensorActivity) satisfies DocumentParser<
     Omit<SensorActivity, 'refusals'> & { refusals: Record<string, Static<typeof refusalCount>> }

@@ -1,4 +1,5 @@
 import type { RefusalCode, SensorId } from '@d4ts/protocol';
+import type { ExporterDefinition } from './exporter.ts';
 
 /** A document with its revision; a revision grows with every change of the document, from 1. */
 export interface Versioned<T> {
@@ -51,7 +52,13 @@ export interface Sensor {
   readonly uuid: SensorId;
   /** The HMAC key as latin1 text of its bytes (1 to 1,023 bytes); encrypted where it is stored. */
   readonly key: string;
+  /** The key before this one, which holds too until a moment (ms since 1970); use `keysOf`. Encrypted as well. */
+  readonly previousKey?: string;
+  readonly previousKeyUntil?: number;
   readonly state: SensorState;
+  /** What people call it. */
+  readonly name?: string;
+  readonly tags?: readonly string[];
   readonly description: string;
   readonly mail: string;
   readonly thirdParty: boolean;
@@ -62,14 +69,91 @@ export interface Sensor {
   /** Bytes that all its connections together are read, each second and each day (UTC); frames' headers included. */
   readonly maxBytesPerSecond?: number;
   readonly maxBytesPerDay?: number;
+  /** It is watched: silent when nothing came for so long. */
+  readonly expectedIntervalSeconds?: number;
+  /** Its sessions without acknowledgement are refused (docs/journal.md, rule 43). */
+  readonly acknowledgedOnly?: boolean;
+  /** Nothing of it is removed from the archive, whatever the limits say. */
+  readonly hold?: boolean;
+  /** What is kept of it in the archive, where it is not what holds for all (docs/retention.md). */
+  readonly archive?: ArchiveRules;
   /** ms since 1970 */
   readonly createdAt: number;
+}
+
+/** What is kept of a sensor or a type in the archive. */
+export interface ArchiveRules {
+  /** What is lower goes first; added to that of the type, or of the sensor. 0 if not given. */
+  readonly priority?: number;
+  readonly maxAgeMs?: number;
+  readonly maxBytes?: number;
 }
 
 /** An accepted type. Key: its topic name (`3`, `254`, `maltrail`). */
 export interface AcceptedType {
   readonly name: string;
+  readonly archive?: ArchiveRules;
+  /** What the journal keeps of it at the most, in bytes. */
+  readonly maxJournalBytes?: number;
   readonly createdAt: number;
+}
+
+/** The finished files of a sensor and a topic, as retention counts them. */
+export interface ArchiveHolding {
+  readonly sensor: SensorId;
+  readonly topic: string;
+  /** Of those that were not removed: how many, their bytes on disk, and bytes of the streams. */
+  readonly files: number;
+  readonly bytes: number;
+  readonly streamBytes: number;
+  /** Announcements before this sequence are done with: their files were removed, or were not there any more. */
+  readonly nextSequence: number;
+  /** No file that is left has only bytes from before that; ms since 1970, 0 where there is none. */
+  readonly oldest: number;
+  /** What was removed so far. */
+  readonly removedFiles: number;
+  readonly removedBytes: number;
+}
+
+/** Files that were removed: those of a sensor and a topic whose announcements come before a sequence. */
+export interface ArchiveRemoval {
+  readonly sensor: SensorId;
+  readonly topic: string;
+  readonly before: number;
+  /** ms since 1970 */
+  readonly at: number;
+  /** A word, such as `age`. */
+  readonly why: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** A change of the books, made as a whole. */
+export interface ArchiveBooksChange {
+  readonly holdings: readonly ArchiveHolding[];
+  /** Announcements of a topic before this sequence are counted. */
+  readonly counted?: { readonly topic: string; readonly before: number };
+  /** Files that several announcements may name: how many more of them, or fewer, name this path now. */
+  readonly references?: readonly { readonly path: string; readonly change: 1 | -1 }[];
+  readonly removals?: readonly ArchiveRemoval[];
+  /** Files that are to be removed from disk once this is durable, in place of those said before. */
+  readonly unlinking?: readonly string[];
+}
+
+/** What the archive holds and what was removed from it: sums for each sensor and topic, so that no run reads them all. */
+export interface ArchiveBooks {
+  holdings(): IterableIterator<ArchiveHolding>;
+  holding(topic: string, sensor: SensorId): ArchiveHolding | undefined;
+  /** Announcements of a topic before this sequence are counted; 0 where none is. */
+  countedBefore(topic: string): number;
+  /** How many announcements name a path, of those that may share one. */
+  references(path: string): number;
+  /** What the last change said is to be removed from disk. */
+  unlinking(): readonly string[];
+  /** How the file of an announcement was removed; undefined where it was not. */
+  removalOf(topic: string, sensor: SensorId, sequence: number): ArchiveRemoval | undefined;
+  /** Durable when this returns. @throws {D4Error} D4_REGISTRY_FAILED */
+  save(change: ArchiveBooksChange): void;
 }
 
 /** From a sequence on, a queue takes these sensors' records (docs/journal.md, rule 19). */
@@ -106,6 +190,10 @@ export interface Block {
   readonly target: string;
   readonly kind: 'network' | 'sensor';
   readonly reason: string;
+  /** Who made it: a mail address, `local` or `server`. */
+  readonly author?: string;
+  /** Ends then, ms since 1970; never if not given. */
+  readonly expiresAt?: number;
   readonly createdAt: number;
 }
 
@@ -117,8 +205,88 @@ export interface User {
   /** scrypt, in PHC string form */
   readonly passwordHash: string;
   readonly role: Role;
+  /** Until the password is changed, signing in allows nothing but that. */
   readonly mustChangePassword: boolean;
+  /** May neither sign in nor use tokens. */
+  readonly disabled?: boolean;
   readonly createdAt: number;
+}
+
+/** Somebody who is signed in to the pages. Key: SHA-256 of the session's secret, hexadecimal. Not audited. */
+export interface LoginSession {
+  /** The user's mail address. */
+  readonly user: string;
+  /** ms since 1970 */
+  readonly createdAt: number;
+  /** ms since 1970, to the minute. */
+  readonly lastUsedAt: number;
+  /** Where it was last used from. */
+  readonly address: string;
+  /** What the browser says it is, cut short. */
+  readonly userAgent: string;
+}
+
+/** When and where from a token was last used, to the minute. Key: the token's. Not audited. */
+export interface TokenUse {
+  /** ms since 1970 */
+  readonly at: number;
+  readonly address: string;
+}
+
+/** What was done, by whom. A change of a document has `before` and `after`; an event, such as a login, `after` alone. */
+export interface AuditRecord {
+  /** Grows with each record. */
+  readonly id: number;
+  /** ms since 1970 */
+  readonly time: number;
+  readonly actor: string;
+  readonly address: string | undefined;
+  /** Whether no document was changed. */
+  readonly isEvent: boolean;
+  /** The collection that was changed (`sensors`), or the kind of an event (`login-failed`). */
+  readonly kind: string;
+  /** What it is about: a document's key. Of secret keys the beginning alone. */
+  readonly key: string;
+  /** Documents without their secrets. */
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/** Which audit records; all conditions hold together. */
+export interface AuditFilter {
+  readonly actor?: string;
+  readonly kind?: string;
+  readonly key?: string;
+  /** ms since 1970: at or after, and before. */
+  readonly from?: number;
+  readonly to?: number;
+  /** In the actor, the address, the key, before or after; upper and lower case are the same (ASCII). */
+  readonly text?: string;
+}
+
+/** Some of the audit records. */
+export interface AuditPage {
+  readonly records: readonly AuditRecord[];
+  /** `before` of the next page; undefined where this is the last one. */
+  readonly next: number | undefined;
+}
+
+/** What was done: changes of documents are recorded by their collections, in the transaction that makes them. */
+export interface AuditTrail {
+  /** Records something that changes no document. `details` holds no secret. Durable when this is resolved. */
+  record(event: {
+    readonly kind: string;
+    readonly key: string;
+    readonly actor: Actor;
+    readonly details?: object;
+  }): Promise<void>;
+  /**
+   * The latest first. So that nobody waits for a search of years, a page may be short, even empty, and yet not the last.
+   * @param before only records with a smaller id: `next` of the page before
+   */
+  list(filter: AuditFilter, limit: number, before?: number): AuditPage;
+  /** Removes records from before a time (ms since 1970) and all but the latest `keep`. @returns how many */
+  prune(before: number, keep: number): Promise<number>;
 }
 
 /** Key: SHA-256 of the token, hexadecimal. */
@@ -205,6 +373,8 @@ export interface Activity {
   sensor(uuid: SensorId): SensorActivity;
   /** As `sensor`, but does not make one. */
   find(uuid: SensorId): SensorActivity | undefined;
+  /** The structs of all sensors that have one. */
+  entries(): IterableIterator<[SensorId, SensorActivity]>;
   /** Says that the sensor's struct has changed. */
   touch(uuid: SensorId): void;
   /** Counts a refusal in the server's totals and, by `verified`, on the sensor or in the claimed list. */
@@ -227,22 +397,46 @@ export interface Activity {
   knocks(): Knock[];
 }
 
+/** The end that a client has told of an acknowledged stream; the journal decides whether it is reached. */
+export interface EndedStream {
+  readonly sensor: SensorId;
+  readonly topic: string;
+  /** The stream's length, in bytes. */
+  readonly total: number;
+}
+
+/** What is left of acknowledged streams when the journal knows them no more, by their ids (32 hexadecimal digits). */
+export interface EndedStreams {
+  get(id: string): EndedStream | undefined;
+  /** @param at ms since 1970 */
+  put(id: string, stream: EndedStream, at: number): Promise<void>;
+  /** Forgets those that were put before a time. */
+  forgetBefore(at: number): Promise<void>;
+}
+
 /** Everything small and durable, through one place (design.md, decision 6). */
 export interface Registry {
   readonly sensors: Collection<Sensor>;
   readonly types: Collection<AcceptedType>;
   readonly queues: Collection<QueueDefinition>;
+  readonly exporters: Collection<ExporterDefinition>;
   readonly blocks: Collection<Block>;
   readonly users: Collection<User>;
   readonly tokens: Collection<Token>;
+  readonly loginSessions: Collection<LoginSession>;
+  readonly tokenUses: Collection<TokenUse>;
+  readonly audit: AuditTrail;
+  readonly archive: ArchiveBooks;
   readonly activity: Activity;
-  /** Positions of queues; saved all in one transaction (rule 25). */
+  /** Positions of queues, and of exporters (under `exporter:` and their name); saved all in one transaction (rule 25). */
   loadCursors(): Map<string, CursorState>;
   saveCursors(changed: ReadonlyMap<string, CursorState>): Promise<void>;
   removeCursor(queue: string): Promise<void>;
   /** Where a role, such as the archiver of a topic, goes on after a restart: text of its own. */
   loadProgress(role: string): string | undefined;
   saveProgress(role: string, text: string): Promise<void>;
+  /** Acknowledged streams whose end was told, for 90 days (docs/journal.md, rule 13). */
+  readonly endedStreams: EndedStreams;
   /** Flushes counters and closes. */
   close(): Promise<void>;
 }

@@ -16,6 +16,8 @@ export interface CollectionSpec<T> {
   readonly sealed: readonly (keyof T & string)[];
   /** Whether the key itself is derived from a secret; then the audit record has its first digits only. */
   readonly secretKey: boolean;
+  /** False for what changes all the time without anybody's decision. */
+  readonly audited?: false;
 }
 
 /** What all collections share. */
@@ -110,6 +112,7 @@ export class SqliteCollection<T extends object> implements Collection<T> {
   }
 
   #audit(key: string, before: T | undefined, after: T | undefined, actor: Actor): void {
+    if (this.#spec.audited === false) return;
     this.#store.database
       .prepare('INSERT INTO audit (time, actor, address, collection, key, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)')
       .run(
@@ -138,6 +141,7 @@ export class SqliteCollection<T extends object> implements Collection<T> {
   #sealed(key: string, document: T): object {
     const stored: Record<string, unknown> = Object.fromEntries(Object.entries(document));
     for (const property of this.#spec.sealed) {
+      if (document[property] === undefined) continue;
       stored[property] = this.#store.vault.seal(String(document[property]), this.#label(key, property));
     }
     return stored;
@@ -146,6 +150,7 @@ export class SqliteCollection<T extends object> implements Collection<T> {
   #opened(key: string, stored: T): T {
     const opened: Record<string, string> = {};
     for (const property of this.#spec.sealed) {
+      if (stored[property] === undefined) continue;
       opened[property] = this.#store.vault.open(String(stored[property]), this.#label(key, property));
     }
     return { ...stored, ...opened };

@@ -32,6 +32,19 @@ export const MIGRATIONS: readonly Migration[] = [
   },
   (database) => database.exec('CREATE TABLE progress (role TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID'),
   countWhatIsLeftOut,
+  tellEventsFromChanges,
+  keepBooksOfTheArchive,
+  (database) =>
+    database.exec(`
+      CREATE TABLE ended_stream (
+        id TEXT PRIMARY KEY,
+        sensor TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        total INTEGER NOT NULL,
+        at INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE INDEX ended_stream_at ON ended_stream (at);
+    `),
 ];
 
 /** What is left out of streams is counted, and what comes in a day. */
@@ -46,6 +59,45 @@ function countWhatIsLeftOut(database: DatabaseSync): void {
     const counted = { today: { day: 0, bytes: 0 }, ...activity, topics: Object.fromEntries(topics) };
     save.run(JSON.stringify(counted), String(sensor));
   }
+}
+
+/** Sums of the finished files, and what was removed of them. */
+function keepBooksOfTheArchive(database: DatabaseSync): void {
+  database.exec(`
+    CREATE TABLE archive_holding (
+      topic TEXT NOT NULL,
+      sensor TEXT NOT NULL,
+      files INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      stream_bytes INTEGER NOT NULL,
+      next_sequence INTEGER NOT NULL,
+      oldest INTEGER NOT NULL,
+      removed_files INTEGER NOT NULL,
+      removed_bytes INTEGER NOT NULL,
+      PRIMARY KEY (topic, sensor)
+    ) WITHOUT ROWID;
+    CREATE TABLE archive_counted (topic TEXT PRIMARY KEY, before INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE archive_reference (path TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE archive_removal (
+      topic TEXT NOT NULL,
+      sensor TEXT NOT NULL,
+      hour INTEGER NOT NULL,
+      why TEXT NOT NULL,
+      before INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      files INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      PRIMARY KEY (topic, sensor, hour, why)
+    ) WITHOUT ROWID;
+  `);
+}
+
+/** Audit records are found by their time, and there are some of what changes no document. */
+function tellEventsFromChanges(database: DatabaseSync): void {
+  database.exec(`
+    ALTER TABLE audit ADD COLUMN event INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX audit_time ON audit (time);
+  `);
 }
 
 /**

@@ -19,7 +19,7 @@ import { pino } from 'pino';
 import { testRegistryContract } from './contract.ts';
 import type { Registry, Sensor } from './port.ts';
 import { openSqliteRegistry } from './sqlite.ts';
-import { MIGRATIONS } from './sqlite-format.ts';
+import { MIGRATIONS, migrate } from './sqlite-format.ts';
 
 const LOG = pino({ level: 'silent' });
 const ADMIN = { name: 'admin@admin.test', address: '192.0.2.1' };
@@ -113,6 +113,7 @@ describe('the registry in SQLite', () => {
           key: sensor.uuid,
           before: null,
           after: null,
+          event: 0,
         },
       );
       assert.equal(JSON.parse(String(audit[1]?.before)).key, '(secret)');
@@ -204,11 +205,11 @@ describe('the registry in SQLite', () => {
   it(
     'counts what is left out from zero where an older version has not counted it',
     inFolder(async (folder, file) => {
-      await (await openIn(folder, MIGRATIONS.slice(0, 2))).close();
       const uuid = newSensorId();
       const counts = { frames: 1, bytes: 2, records: 3, sessions: 4, firstSeen: 5, lastSeen: 6 };
       const seen = { firstSeen: 5, lastSeen: 6, lastAddress: '192.0.2.7' };
       const writer = new DatabaseSync(file);
+      migrate(writer, file, MIGRATIONS.slice(0, 2));
       const insert = writer.prepare('INSERT INTO activity (sensor, value) VALUES (?, ?)');
       insert.run(uuid, JSON.stringify({ ...seen, topics: { maltrail: counts }, refusals: {} }));
       writer.close();

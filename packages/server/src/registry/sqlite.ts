@@ -4,8 +4,23 @@ import { D4Error, parseSensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { type ActivityState, MemoryActivity } from './activity.ts';
 import { PARSE } from './documents.ts';
-import type { Collection, CursorState, QueueDefinition, Registry, Sensor, Token, User } from './port.ts';
+import type { ExporterDefinition } from './exporter.ts';
+import type {
+  ArchiveBooks,
+  AuditTrail,
+  Collection,
+  CursorState,
+  EndedStreams,
+  QueueDefinition,
+  Registry,
+  Sensor,
+  Token,
+  User,
+} from './port.ts';
+import { SqliteArchiveBooks } from './sqlite-archive-books.ts';
+import { SqliteAudit } from './sqlite-audit.ts';
 import { type CollectionStore, SqliteCollection } from './sqlite-collection.ts';
+import { SqliteEndedStreams } from './sqlite-ended-streams.ts';
 import { inTransaction, MIGRATIONS, type Migration, migrate } from './sqlite-format.ts';
 import { isOpenToOthers, openVault, type Vault } from './vault.ts';
 
@@ -82,9 +97,15 @@ class SqliteRegistry implements Registry {
   readonly sensors: Collection<Sensor>;
   readonly types: Registry['types'];
   readonly queues: Collection<QueueDefinition>;
+  readonly exporters: Collection<ExporterDefinition>;
   readonly blocks: Registry['blocks'];
   readonly users: Collection<User>;
   readonly tokens: Collection<Token>;
+  readonly loginSessions: Registry['loginSessions'];
+  readonly tokenUses: Registry['tokenUses'];
+  readonly audit: AuditTrail;
+  readonly archive: ArchiveBooks;
+  readonly endedStreams: EndedStreams;
   readonly activity: MemoryActivity;
   readonly #database: DatabaseSync;
   readonly #file: string;
@@ -98,13 +119,23 @@ class SqliteRegistry implements Registry {
     this.#log = log;
     const store: CollectionStore = { database, vault, log, now, failure: (error) => failure(file, error) };
     const open = { secret: [], sealed: [], secretKey: false } as const;
-    this.sensors = new SqliteCollection(
-      { name: 'sensors', parse: PARSE.sensor, secret: ['key'], sealed: ['key'], secretKey: false },
+    this.sensors = new SqliteCollection<Sensor>(
+      {
+        name: 'sensors',
+        parse: PARSE.sensor,
+        secret: ['key', 'previousKey'],
+        sealed: ['key', 'previousKey'],
+        secretKey: false,
+      },
       store,
     );
     this.types = new SqliteCollection({ name: 'types', parse: PARSE.acceptedType, ...open }, store);
     this.queues = new SqliteCollection<QueueDefinition>(
       { name: 'queues', parse: PARSE.queue, secret: ['credential'], sealed: [], secretKey: false },
+      store,
+    );
+    this.exporters = new SqliteCollection<ExporterDefinition>(
+      { name: 'exporters', parse: PARSE.exporter, secret: ['secrets'], sealed: ['secrets'], secretKey: false },
       store,
     );
     this.blocks = new SqliteCollection({ name: 'blocks', parse: PARSE.block, ...open }, store);
@@ -116,6 +147,15 @@ class SqliteRegistry implements Registry {
       { name: 'tokens', parse: PARSE.token, secret: [], sealed: [], secretKey: true },
       store,
     );
+    const unaudited = { ...open, secretKey: true, audited: false } as const;
+    this.loginSessions = new SqliteCollection(
+      { name: 'login-sessions', parse: PARSE.loginSession, ...unaudited },
+      store,
+    );
+    this.tokenUses = new SqliteCollection({ name: 'token-uses', parse: PARSE.tokenUse, ...unaudited }, store);
+    this.audit = new SqliteAudit(store);
+    this.archive = new SqliteArchiveBooks(store);
+    this.endedStreams = new SqliteEndedStreams(store);
     this.activity = new MemoryActivity(this.#loadActivity());
     this.#flushing = setInterval(() => this.#flush(), FLUSH_INTERVAL).unref();
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { D4Error, parseSensorId } from '@d4ts/protocol';
-import type { NewQueue, Queue, QueueAccess, QueueInfo, Queues, UnknownQueueConsumer } from '../port.ts';
+import { D4Error, parseSensorId, type SensorId } from '@d4ts/protocol';
+import type { NewQueue, Queue, QueueAccess, QueueInfo, QueuePlace, Queues, UnknownQueueConsumer } from '../port.ts';
 
 /** How a queue for tests answers `pop`: at once, or through a promise as one whose items lie on disk. */
 export type PopMode = 'at once' | 'later';
@@ -166,6 +166,16 @@ export class MemoryQueues implements Queues {
     this.#notify();
     return had;
   }
+
+  async places(): Promise<QueuePlace[]> {
+    return [];
+  }
+
+  async giveUpBefore(): Promise<ReadonlyMap<SensorId, number>> {
+    return new Map();
+  }
+
+  forgetBlocks(): void {}
 
   accessBy(secret: string, uuid?: string): QueueAccess | undefined {
     for (const queue of this.#queues.values()) {

@@ -40,6 +40,8 @@ export const QUEUE_COMMANDS: readonly Command[] = [
   { name: 'type', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: type },
   { name: 'keys', arity: 2, keys: [0, 0, 0], flags: ['readonly'], handle: keys },
   { name: 'scan', arity: -2, keys: [0, 0, 0], flags: ['readonly'], handle: scan },
+  // Ours: whether there is such a queue, which no command of Redis tells from an empty one.
+  { name: 'd4.queue', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: isQueue },
   { name: 'dbsize', arity: 1, keys: [0, 0, 0], flags: ['readonly', 'fast'], handle: size },
 ];
 
@@ -182,6 +184,10 @@ function unknownQueue(key: Buffer): ReplyError {
 
 function length(...[context, , args, out]: Parameters<CommandHandler>): undefined {
   out.integer(queueAt(context, args, 1)?.length ?? 0);
+}
+
+function isQueue(...[context, , args, out]: Parameters<CommandHandler>): undefined {
+  out.integer(queueAt(context, args, 1) === undefined ? 0 : 1);
 }
 
 function range(...[context, , args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {

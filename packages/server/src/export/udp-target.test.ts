@@ -1,119 +1,35 @@
 import assert from 'node:assert/strict';
-import { createSocket, type Socket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { Writable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { pino } from 'pino';
-import { type MemoryQueue, MemoryQueues } from '../queues/redis/memory-queues-fixture.ts';
-import { type RedisSocket, startRedisSocket } from '../queues/redis/socket.ts';
-import { runUdpExport, type UdpExportOptions } from './udp.ts';
+import type { ExportTargets } from '../registry/exporter.ts';
+import { ExportUnderTest, UdpReceiver as Receiver, Said } from './export-fixture.ts';
+import { runQueueExport } from './queue-export.ts';
 
-/** Where nobody else takes the port of a server that a test has stopped. */
-const REDIS_HOST = '127.0.0.33';
 const EVENTS = readFileSync(new URL('../../../../test/data/maltrail/events.txt', import.meta.url));
 
 const HAS_IPV6 = Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === '::1'));
 
-/** A UDP socket that keeps what it gets. */
-class Receiver {
-  readonly datagrams: Buffer[] = [];
-  readonly port: number;
-  readonly #socket: Socket;
-  #wake: () => void = () => {};
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    this.port = socket.address().port;
-    socket.on('message', (datagram) => {
-      this.datagrams.push(datagram);
-      this.#wake();
-    });
-  }
-
-  static open(port = 0, address = '127.0.0.1'): Promise<Receiver> {
-    const socket = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', recvBufferSize: 4 * 1024 * 1024 });
-    return new Promise((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(port, address, () => resolve(new Receiver(socket)));
-    });
-  }
-
-  get texts(): string[] {
-    return this.datagrams.map(String);
-  }
-
-  async until(count: number): Promise<void> {
-    while (this.datagrams.length < count) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => this.#socket.close(resolve));
-  }
-}
-
-/** Standard error of the exporter, with the possibility to wait for a text in it. */
-class Said extends Writable {
-  text = '';
-  #wake: () => void = () => {};
-
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    this.#wake();
-    done();
-  }
-
-  async until(text: string): Promise<void> {
-    while (!this.text.includes(text)) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
-
-describe('runUdpExport', () => {
-  let queues: MemoryQueues;
-  let queue: MemoryQueue;
-  let socket: RedisSocket;
+describe('d4 export udp', () => {
+  let under: ExportUnderTest;
+  let queue: ExportUnderTest['queue'];
   let receiver: Receiver;
   let said: Said;
-  let stop: AbortController;
-  let running: Promise<number> | undefined;
 
-  const listen = (port: number): Promise<RedisSocket> =>
-    startRedisSocket({ listen: { host: REDIS_HOST, port }, queues, log: pino({ level: 'silent' }) });
-
-  function start(options: Partial<UdpExportOptions> = {}): void {
-    const { uuid } = queue;
-    const to = { type: 'maltrail', queue: uuid.replaceAll('-', ''), host: '127.0.0.1', port: receiver.port };
-    const from = { redisHost: REDIS_HOST, redisPort: socket.address.port };
-    running = runUdpExport({ ...to, ...from, verbose: true, ...options }, stop.signal, said);
-  }
-
-  function stopped(): Promise<number> {
-    stop.abort();
-    return running ?? Promise.resolve(-1);
-  }
+  const start = (options: Partial<ExportTargets['udp']> = {}): Promise<number> =>
+    under.start({ kind: 'udp', host: '127.0.0.1', port: receiver.port, ...options });
+  const stopped = (): Promise<number> => under.stop();
 
   beforeEach(async () => {
-    queues = new MemoryQueues();
-    queue = queues.make('maltrail');
-    socket = await listen(0);
+    under = await ExportUnderTest.open();
+    ({ queue, said } = under);
     receiver = await Receiver.open();
-    said = new Said();
-    stop = new AbortController();
-    running = undefined;
   });
 
   afterEach(async () => {
-    await stopped();
-    await socket.close();
+    await under.close();
     await receiver.close();
   });
 
@@ -128,7 +44,7 @@ describe('runUdpExport', () => {
     assert.equal(await stopped(), 0);
     assert.ok(Buffer.concat(receiver.datagrams).equals(EVENTS));
     assert.equal(receiver.datagrams.length, lines.length);
-    assert.match(said.text, /54 sent, 0 errors, 0 oversized\n$/);
+    assert.match(said.text, /54 delivered, 0 errors, 0 skipped\n$/);
   });
 
   it('takes a backlog at its rate without loss', async () => {
@@ -155,7 +71,7 @@ describe('runUdpExport', () => {
       said.text,
       /a record of 65508 bytes is skipped: a datagram carries at most 65,507 \(1 skipped so far\)/,
     );
-    assert.match(said.text, /4 sent, 0 errors, 1 oversized, 2 over 8,192 bytes \(Maltrail cuts them\)\n$/);
+    assert.match(said.text, /4 delivered, 0 errors, 1 skipped, 2 over 8,192 bytes \(Maltrail cuts them\)\n$/);
   });
 
   it('sends to a host name', async () => {
@@ -175,14 +91,14 @@ describe('runUdpExport', () => {
   });
 
   it('goes on when the server comes back after a restart', async () => {
-    const { port } = socket.address;
+    const { port } = under.socket.address;
     queue.add('a');
     start();
     await receiver.until(1);
-    await socket.close();
+    await under.socket.close();
     await said.until('no connection to the queue server');
     queue.add('b');
-    socket = await listen(port);
+    await under.listen(port);
     await receiver.until(2);
     queue.add('c');
     await receiver.until(3);
@@ -192,7 +108,7 @@ describe('runUdpExport', () => {
   });
 
   it('stops while it waits to try again', async () => {
-    await socket.close();
+    await under.socket.close();
     start();
     await said.until('trying again until there is one');
     // The connection that failed is gone, and the next attempt is some time away.
@@ -201,14 +117,13 @@ describe('runUdpExport', () => {
   });
 
   it('starts before the server, and stops while there is none', async () => {
-    const { port } = socket.address;
-    await socket.close();
+    const { port } = under.socket.address;
+    await under.socket.close();
     start();
     await said.until('trying again until there is one');
     assert.equal(await stopped(), 0);
-    stop = new AbortController();
     start();
-    socket = await listen(port);
+    await under.listen(port);
     queue.add('a');
     await receiver.until(1);
     assert.equal(await stopped(), 0);
@@ -227,7 +142,7 @@ describe('runUdpExport', () => {
     assert.deepEqual(receiver.texts.slice(-2), ['b\n', 'c\n']);
     assert.equal(await stopped(), 0);
     assert.match(said.text, /takes datagrams again/);
-    assert.match(said.text, /4 sent, [1-9]\d* errors/);
+    assert.match(said.text, /4 delivered, [1-9]\d* errors/);
   });
 
   it('gives back what it holds, in order, when it is stopped', async () => {
@@ -245,16 +160,15 @@ describe('runUdpExport', () => {
   it('loses nothing when it is stopped while records come in', async () => {
     const items: string[] = [];
     for (let round = 0; round < 20; round++) {
-      stop = new AbortController();
       start({ rate: 100_000 });
       const before = receiver.datagrams.length;
       items.push(`${round}`);
       queue.add(`${round}`);
       await receiver.until(before + 1);
       items.push(`${round}+`);
-      stop.abort();
+      under.abort();
       queue.add(`${round}+`);
-      assert.equal(await running, 0);
+      assert.equal(await stopped(), 0);
     }
     const sent = receiver.texts.map((text) => text.trim());
     assert.deepEqual([...sent, ...(await queue.peek(1000)).map(String)], items);
@@ -264,19 +178,45 @@ describe('runUdpExport', () => {
     queue.add('a', 'b', 'c');
     start({ rate: 1 });
     await receiver.until(1);
-    await queues.remove(queue.uuid);
+    await under.queues.remove(queue.uuid);
     assert.equal(await stopped(), 1);
     assert.match(said.text, /2 records could not be given back .* ERR no queue has the key/);
   });
 
-  it('fails where no datagram can go', async () => {
+  it('says what it does, and that no datagram can go', async () => {
     start({ host: 'fe80::1', port: 8337 });
-    assert.equal(await running, 1);
-    assert.match(said.text, /^d4 export udp: cannot send to \[fe80::1\]:8337: /);
+    await said.until('cannot send to [fe80::1]:8337: ');
+    assert.match(said.text, new RegExp(`^d4 export udp: exporting queue ${queue.uuid} of type maltrail to udp `));
+    assert.equal(await stopped(), 0);
+  });
+
+  it('says so where there is no such queue', async () => {
+    const other = '0d0c5d58-1e4d-4d4f-9f7b-5a3f2f0a9c11';
+    const code = await under.start({ kind: 'udp', host: '127.0.0.1', port: receiver.port }, { queue: other });
+    assert.equal(code, 1);
+    assert.match(
+      said.text,
+      new RegExp(`there is no queue ${other} of type maltrail at .*"d4 queue add maltrail" makes one`),
+    );
+  });
+
+  it('without a rate sends everything as well', async () => {
+    const count = 3000;
+    for (let i = 0; i < count; i++) queue.add(i % 100 === 50 ? Buffer.alloc(70_000) : `${i} ${'x'.repeat(100)}`);
+    start({ rate: 0 });
+    await receiver.until(300);
+    assert.equal(await stopped(), 0);
+    const [, delivered, skipped] = /(\d+) delivered, 0 errors, (\d+) skipped\n$/.exec(said.text) ?? [];
+    assert.equal(Number(delivered) + Number(skipped) + (await under.left()).length, count);
+    const numbers = receiver.texts.map((text) => Number.parseInt(text, 10));
+    assert.deepEqual(
+      numbers,
+      numbers.toSorted((a, b) => a - b),
+    );
   });
 });
 
-describe('runUdpExport from servers of other kinds', () => {
+describe('d4 export from servers of other kinds', () => {
   let server: Server;
   let receiver: Receiver;
   let said: Said;
@@ -303,18 +243,17 @@ describe('runUdpExport from servers of other kinds', () => {
   }
 
   const run = (redisPort: number): Promise<number> =>
-    runUdpExport(
+    runQueueExport(
       {
         type: '3',
         queue: '0d0c5d58-1e4d-4d4f-9f7b-5a3f2f0a9c11',
-        host: '127.0.0.1',
-        port: receiver.port,
+        target: { kind: 'udp', host: '127.0.0.1', port: receiver.port },
         redisHost: '127.0.0.1',
         redisPort,
         verbose: false,
       },
       stop.signal,
-      said,
+      { stdout: new PassThrough(), stderr: said },
     );
 
   beforeEach(async () => {

@@ -1,0 +1,119 @@
+import { D4Error } from '../errors.ts';
+import { ACK_HEAD_BYTES, ACK_MAC_BYTES, type AckType, ackTypeOf, fitsAckType } from './messages.ts';
+
+/** A whole message whose MAC has not been checked. `head` and `mac` are valid only during the call that hands it out. */
+export interface RawAckMessage {
+  readonly type: AckType;
+  /** Type and length, as they came. */
+  readonly head: Buffer;
+  /** Views of the pushed chunks, in order; valid as long as their owner leaves them alone. */
+  readonly body: readonly Buffer[];
+  readonly bodyBytes: number;
+  readonly mac: Buffer;
+}
+
+/** What an `AckDecoder` reports to, in order, within `push`. Where it throws, the decoder stops, and `push` throws. */
+export interface AckSink {
+  /** A head is complete and its length is one that the type may have. @returns false to stop: nothing of it is held */
+  head(type: AckType, bodyBytes: number): boolean;
+  /** @returns false to stop */
+  message(message: RawAckMessage): boolean;
+}
+
+/**
+ * The incremental decoder of acknowledged streams' messages: any split of the bytes gives the same messages. Bodies are
+ * never copied: one that lies in several chunks is handed out in pieces.
+ */
+export class AckDecoder {
+  readonly #sink: AckSink;
+  readonly #head: Buffer = Buffer.alloc(ACK_HEAD_BYTES);
+  #headFilled = 0;
+  #type: AckType | undefined;
+  #bodyBytes = 0;
+  #body: Buffer[] = [];
+  #bodyFilled = 0;
+  readonly #mac: Buffer = Buffer.alloc(ACK_MAC_BYTES);
+  #macFilled = 0;
+  #stopped = false;
+
+  constructor(sink: AckSink) {
+    this.#sink = sink;
+  }
+
+  /** Whether the sink stopped it, or something malformed came; what is pushed then is ignored. */
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** Bytes of an unfinished message. */
+  get pendingBytes(): number {
+    return this.#headFilled + this.#bodyFilled + this.#macFilled;
+  }
+
+  /**
+   * Takes the next bytes.
+   * @throws {D4Error} D4_ACK_MESSAGE where a type is unknown or a length is none that it may have
+   */
+  push(chunk: Buffer): void {
+    try {
+      for (let at = 0; at < chunk.length && !this.#stopped; ) at = this.#take(chunk, at);
+    } catch (error) {
+      this.#stop();
+      throw error;
+    }
+  }
+
+  /** @returns where the bytes go on */
+  #take(chunk: Buffer, at: number): number {
+    if (this.#type === undefined) return this.#takeHead(chunk, at);
+    if (this.#bodyFilled < this.#bodyBytes) {
+      const end = Math.min(chunk.length, at + this.#bodyBytes - this.#bodyFilled);
+      this.#body.push(chunk.subarray(at, end));
+      this.#bodyFilled += end - at;
+      return end;
+    }
+    const end = Math.min(chunk.length, at + ACK_MAC_BYTES - this.#macFilled);
+    chunk.copy(this.#mac, this.#macFilled, at, end);
+    this.#macFilled += end - at;
+    if (this.#macFilled === ACK_MAC_BYTES) this.#complete(this.#type);
+    return end;
+  }
+
+  #takeHead(chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + ACK_HEAD_BYTES - this.#headFilled);
+    chunk.copy(this.#head, this.#headFilled, at, end);
+    this.#headFilled += end - at;
+    if (this.#headFilled < ACK_HEAD_BYTES) return end;
+    const type = ackTypeOf(this.#head.readUInt8(0));
+    const bodyBytes = this.#head.readUInt32LE(1);
+    if (type === undefined || !fitsAckType(type, bodyBytes)) {
+      const what = `type ${this.#head.readUInt8(0)}, ${bodyBytes} bytes`;
+      throw new D4Error('D4_ACK_MESSAGE', `no message of acknowledged streams begins like this: ${what}`);
+    }
+    if (!this.#sink.head(type, bodyBytes)) this.#stop();
+    else {
+      this.#type = type;
+      this.#bodyBytes = bodyBytes;
+    }
+    return end;
+  }
+
+  #complete(type: AckType): void {
+    const message = { type, head: this.#head, body: this.#body, bodyBytes: this.#bodyBytes, mac: this.#mac };
+    this.#clear();
+    if (!this.#sink.message(message)) this.#stop();
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#type = undefined;
+    this.#headFilled = 0;
+    this.#bodyFilled = 0;
+    this.#macFilled = 0;
+    this.#body = [];
+  }
+}

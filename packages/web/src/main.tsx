@@ -1,0 +1,17 @@
+import '@mantine/core/styles.css';
+import '@mantine/notifications/styles.css';
+import 'uplot/dist/uPlot.min.css';
+import './style.css';
+import { createRoot } from 'react-dom/client';
+import { App } from './app.tsx';
+import { styleNonce } from './style-nonce.ts';
+
+// What stops the page behind a dialog from scrolling makes a style element, and looks for its nonce there.
+Object.assign(globalThis, { __webpack_nonce__: styleNonce() });
+
+// A page that was opened before the server was renewed asks for files that are no longer there.
+addEventListener('vite:preloadError', () => location.reload());
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no #root');
+createRoot(root).render(<App />);

@@ -1,0 +1,114 @@
+import { Table, UnstyledButton } from '@mantine/core';
+import { IconChevronDown, IconChevronRight } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import { Fragment, useState } from 'react';
+import type { Schemas } from '../../api/client.ts';
+import { Time } from '../../parts/time.tsx';
+import { changesBetween } from './changes-between.ts';
+
+type AuditRecord = Schemas['AuditEntry'];
+
+/** Records, the latest first; each opens to what was before and after. */
+export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
+  const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
+  function toggle(id: number): void {
+    const next = new Set(opened);
+    if (!next.delete(id)) next.add(id);
+    setOpened(next);
+  }
+  return (
+    <Table>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th w={36}>
+            <span className="only-read">Details</span>
+          </Table.Th>
+          <Table.Th>When</Table.Th>
+          <Table.Th>Who</Table.Th>
+          <Table.Th className="from-640">From</Table.Th>
+          <Table.Th>What</Table.Th>
+          <Table.Th className="from-640">Which</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {records.map((record) => {
+          const { id, time, who, address, action, kind, key } = record;
+          const open = opened.has(id);
+          const Chevron = open ? IconChevronDown : IconChevronRight;
+          return (
+            <Fragment key={id}>
+              <Table.Tr>
+                <Table.Td>
+                  <UnstyledButton
+                    aria-expanded={open}
+                    aria-label={`Details of record ${id}`}
+                    onClick={() => toggle(id)}
+                  >
+                    <Chevron size={15} aria-hidden="true" />
+                  </UnstyledButton>
+                </Table.Td>
+                <Table.Td className="nowrap">
+                  <Time at={time} />
+                </Table.Td>
+                <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                  <Link to="/audit" search={{ who }} className="plain">
+                    {who}
+                  </Link>
+                </Table.Td>
+                <Table.Td className="from-640 mono">{address}</Table.Td>
+                <Table.Td>
+                  <Link to="/audit" search={{ kind }} className="plain">
+                    {kind}
+                  </Link>
+                  {action !== 'event' && ` ${action}`}
+                </Table.Td>
+                <Table.Td className="from-640 mono" style={{ overflowWrap: 'anywhere' }}>
+                  {key}
+                </Table.Td>
+              </Table.Tr>
+              {open && (
+                <Table.Tr>
+                  <Table.Td />
+                  <Table.Td colSpan={5}>
+                    <Changes record={record} />
+                  </Table.Td>
+                </Table.Tr>
+              )}
+            </Fragment>
+          );
+        })}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function Changes({ record }: { record: AuditRecord }) {
+  const changes = changesBetween(record.before, record.after);
+  if (changes.length === 0) return <span className="dimmed">Nothing more is recorded.</span>;
+  return (
+    <dl
+      style={{
+        display: 'grid',
+        gridTemplateColumns: 'max-content minmax(0, 1fr)',
+        gap: '4px 16px',
+        margin: 0,
+        fontSize: 13,
+      }}
+    >
+      <dt className="dimmed">which</dt>
+      <dd className="mono" style={{ margin: 0, overflowWrap: 'anywhere' }}>
+        {record.key}
+      </dd>
+      {changes.map(({ name, before, after }) => (
+        <Fragment key={name}>
+          <dt className="dimmed">{name}</dt>
+          <dd className="mono" style={{ margin: 0, overflowWrap: 'anywhere' }}>
+            {before !== undefined && <del style={{ color: 'var(--d4-bad)' }}>{before}</del>}
+            {before !== undefined && after !== undefined && ' '}
+            {after !== undefined && <ins style={{ color: 'var(--d4-good)', textDecoration: 'none' }}>{after}</ins>}
+          </dd>
+        </Fragment>
+      ))}
+    </dl>
+  );
+}
