@@ -13,7 +13,15 @@ import { startApiFixture } from '../packages/server/src/api/api-fixture.ts';
 const web = join(dirname(dirname(fileURLToPath(import.meta.url))), 'packages', 'web');
 const file = join(web, 'src', 'api', 'schema.d.ts');
 
+/** Both steps take some seconds; a machine that is this slow is said to be so, rather than waited for, in ms. */
+const LIMIT = 60_000;
+const limit = setTimeout(() => {
+  process.stderr.write(`web-api: the server's description was not there within ${LIMIT / 1_000} s\n`);
+  process.exit(1);
+}, LIMIT);
+
 const types = typesOf(await description());
+clearTimeout(limit);
 if (!process.argv.includes('--check')) {
   writeFileSync(file, types);
 } else if (readFileSync(file, 'utf8') !== types) {
@@ -47,7 +55,9 @@ function typesOf(openApi) {
     const input = join(scratch, 'openapi.json');
     writeFileSync(input, openApi);
     const args = [cli, input, '--alphabetize', '--output', join(scratch, 'schema.d.ts')];
-    const { status, stderr } = spawnSync(process.execPath, args, { cwd: scratch, encoding: 'utf8' });
+    const options = /** @type {const} */ ({ cwd: scratch, encoding: 'utf8', timeout: LIMIT });
+    const { status, stderr, error } = spawnSync(process.execPath, args, options);
+    if (error) throw new Error(`openapi-typescript did not end within ${LIMIT / 1_000} s: ${error.message}`);
     if (status !== 0) throw new Error(`openapi-typescript failed: ${stderr}`);
     return readFileSync(join(scratch, 'schema.d.ts'), 'utf8');
   } finally {

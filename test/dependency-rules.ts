@@ -27,8 +27,9 @@ const SERVER_PARTS: Readonly<Record<string, readonly string[]>> = {
   queues: READERS_OF_THE_JOURNAL,
   export: READERS_OF_THE_JOURNAL,
   monitor: READERS_OF_THE_JOURNAL,
+  maltrail: READERS_OF_THE_JOURNAL,
   retention: ['journal', 'registry', 'archive', 'queues'],
-  api: ['journal', 'registry', 'formats', 'archive', 'queues', 'export', 'monitor', 'retention'],
+  api: ['journal', 'registry', 'formats', 'archive', 'queues', 'export', 'monitor', 'maltrail', 'retention'],
 };
 /** What only the API may import beside them: what ingest shows of itself, and what the running server does. */
 const OPEN_TO_API = ['packages/server/src/ingest/port.ts', 'packages/server/src/server-facts.ts'];
@@ -48,12 +49,12 @@ interface Importer {
   /** Path from the repository's root, with `/`. */
   readonly file: string;
   readonly isTest: boolean;
-  /** The folder in `packages/` that it belongs to; undefined for `test/`, `bench/`. */
+  /** The folder in `packages/` that it belongs to; undefined for `test/`, `bench/`, `demo/`. */
   readonly owner: string | undefined;
 }
 
 /**
- * Checks every TypeScript file in `packages/`, `test/` and `bench/` against the rules of who may import whom, by the files that the
+ * Checks every TypeScript file in `packages/`, `test/`, `bench/` and `demo/` against the rules of who may import whom, by the files that the
  * imports lead to.
  * @param root the repository's folder, absolute
  * @returns one sentence for each violation; none is what should be
@@ -76,7 +77,7 @@ export function dependencyViolations(root: string): string[] {
 
 /** Every file that the rules are about, from the root. */
 export function sourceFiles(root: string): string[] {
-  const files = ['packages', 'test', 'bench'].flatMap((folder) =>
+  const files = ['packages', 'test', 'bench', 'demo'].flatMap((folder) =>
     existsSync(join(root, folder))
       ? readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
       : [],

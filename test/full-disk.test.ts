@@ -131,7 +131,6 @@ test('a disk that fills up under load stops the sensors, not the server; enlarge
   assert.deepEqual([shown.code, shown.stderr], [0, '']);
   assert.match(shown.stdout, /^space +NONE since /m);
   assert.match((await runD4(['status', '--home', disk.home])).stdout, /^space +NONE since /m);
-  setInterval(() => void writeFile('/tmp/fd-server.log', server.log()), 200).unref(); // DEBUG
   // The interface works, what it changes is saved, and nothing on hold was removed.
   await newSensor(disk, { description: 'made while the disk was full' });
   const { archive } = await ask<RetentionView>(server, '/retention');

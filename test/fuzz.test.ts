@@ -1,20 +1,15 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { FrameDecoder, FrameEncoder, newSensorId } from '@d4ts/protocol';
 import { type FuzzTarget, fuzz, fuzzInProcess, loadFuzzTargets } from '@d4ts/testkit';
+import { targetFiles } from './fuzz/target-files.ts';
 
 // The short form of `npm run fuzz`.
 
 const INPUTS = 3_000;
 const SEED = 20_261_122;
-const packages = join(import.meta.dirname, '..', 'packages');
-const files = readdirSync(packages, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.fuzz.ts') && !path.includes('node_modules'))
-  .map((path) => join(packages, path));
 
-for (const file of files) {
+for (const file of targetFiles()) {
   for (const { name } of await loadFuzzTargets(file)) {
     test(`${name}: ${INPUTS} inputs, nothing found`, async () => {
       assert.equal(await fuzzInProcess(file, name, { seed: SEED, inputs: INPUTS }), undefined);

@@ -8,9 +8,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type ConnectionOptions, connect } from 'node:tls';
-import { FrameEncoder, HEADER_BYTES, newSensorId, REFUSALS, type RefusalCode, type SensorId } from '@d4ts/protocol';
+import {
+  FrameEncoder,
+  HEADER_BYTES,
+  newSensorId,
+  REFUSALS,
+  type RefusalCode,
+  runningCrc,
+  type SensorId,
+} from '@d4ts/protocol';
 import type { SensorView, Status } from '@d4ts/server';
-import { launchServer, runD4, type ServerProcess, startD4 } from '@d4ts/testkit';
+import { AckClient, launchServer, runD4, type ServerProcess, startD4, type TestOpen } from '@d4ts/testkit';
 import { Redis } from 'ioredis';
 
 // Every reason to refuse, provoked on a real server through its sockets, and seen in its log and by its commands.
@@ -34,7 +42,7 @@ describe('refusals', { concurrency: true }, () => {
   it('each has its reason in the log, in the status and on the page of the sensor', async () => {
     await using server = await launchServer();
     const peer = new Peer(server);
-    const { sensor, claimed, pending, revoked, blocked, stranger } = await sensorsOf(server);
+    const { sensor, claimed, pending, revoked, blocked, strict, stranger } = await sensorsOf(server);
     const seen: Expected[] = [];
     const refused = async (expected: Expected, provoke: () => Promise<unknown>): Promise<void> => {
       const before = logged(server, expected.code).length;
@@ -79,6 +87,8 @@ describe('refusals', { concurrency: true }, () => {
     await refused(own('bad-meta-header'), () => peer.say([frameOf(sensor, 2, '[5]')]));
     await refused(own('meta-type-not-accepted'), () => peer.say([frameOf(sensor, 2, '{"type":"unheard-of"}')]));
     await refused(own('not-the-format'), () => peer.say([frameOf(sensor, 1, 'this is no capture at all')]));
+    await ofAcknowledgedStreams(peer, sensor, claimed, (code, of, provoke) => refused(own(code, of), provoke));
+    await refused(own('acknowledged-only', strict), () => peer.say([frameOf(strict, 3, 'x\n')]));
     await refused(own('too-many-sessions'), async () => {
       const sockets: Socket[] = [];
       for (let i = 0; i < 5; i++) {
@@ -194,6 +204,49 @@ async function seenByCommands(server: ServerProcess, seen: readonly Expected[]):
   }
 }
 
+/** The refusals of acknowledged streams alone. */
+async function ofAcknowledgedStreams(
+  peer: Peer,
+  sensor: SensorId,
+  other: SensorId,
+  refused: (code: RefusalCode, sensor: SensorId, provoke: () => Promise<unknown>) => Promise<void>,
+): Promise<void> {
+  const stream = randomBytes(16).toString('hex');
+  const line = Buffer.from('a line\n');
+  const first = await peer.openStream({ sensor, stream });
+  first.resume();
+  first.data(0, line);
+  await first.acknowledged(7);
+  const second: { client?: AckClient } = {};
+  const toldOf = async (code: RefusalCode, client: AckClient | undefined): Promise<void> => {
+    await client?.until(() => client.refused !== undefined);
+    assert.deepEqual(client?.refused, { code, text: REFUSALS[code], verified: true });
+  };
+  const crc = runningCrc(0, line);
+  await refused('stream-replaced', sensor, async () => {
+    second.client = await peer.openStream({ sensor, stream, from: 7, crc });
+    await toldOf('stream-replaced', first);
+  });
+  await refused('bad-message', sensor, async () => {
+    second.client?.resume(line);
+    second.client?.data(8, line);
+    await toldOf('bad-message', second.client);
+  });
+  const opens: [RefusalCode, SensorId, Partial<TestOpen>][] = [
+    ['stream-ahead', sensor, { end: 6 }],
+    ['stream-forked', sensor, { from: 7, crc: crc + 1 }],
+    ['stream-not-yours', other, { from: 7, crc }],
+  ];
+  for (const [code, of, open] of opens) {
+    await refused(code, of, async () => toldOf(code, await peer.openStream({ sensor: of, stream, ...open })));
+  }
+  const last = await peer.openStream({ sensor, stream, from: 7, crc });
+  last.resume(line);
+  await last.end(7);
+  const more = { sensor, stream, from: 7, end: 8, crc };
+  await refused('stream-ended', sensor, async () => toldOf('stream-ended', await peer.openStream(more)));
+}
+
 /** The refusals that need other settings, or very many connections. @returns their codes */
 async function inSharedSecretMode(): Promise<RefusalCode[]> {
   const args = ['--mode', 'shared-secret', '--default-key', SHARED_KEY];
@@ -233,14 +286,16 @@ async function sensorsOf(server: ServerProcess) {
   const pending = newSensorId();
   const revoked = newSensorId();
   const blocked = newSensorId();
-  for (const uuid of [sensor, claimed, revoked, blocked]) {
+  const strict = newSensorId();
+  for (const uuid of [sensor, claimed, revoked, blocked, strict]) {
     await post(server, '/sensors', { uuid, key: KEY, approve: true });
   }
   await post(server, '/sensors', { uuid: pending, key: KEY });
   await post(server, `/sensors/${revoked}/revoke`);
   await post(server, '/blocks', { target: blocked });
   await post(server, '/blocks', { target: '127.0.0.2' });
-  return { sensor, claimed, pending, revoked, blocked, stranger: newSensorId() };
+  await ask(server, 'PATCH', `/sensors/${strict}`, { acknowledgedOnly: true });
+  return { sensor, claimed, pending, revoked, blocked, strict, stranger: newSensorId() };
 }
 
 /** Whoever connects to the sensors' port. */
@@ -261,6 +316,13 @@ class Peer {
     socket.on('error', () => {});
     socket.on('data', () => assert.fail('the server wrote to a client'));
     return socket;
+  }
+
+  /** Opens an acknowledged stream. */
+  async openStream(open: TestOpen): Promise<AckClient> {
+    const client = await AckClient.connect({ ...this.#address, ca: this.#ca }, Buffer.from(KEY));
+    await client.open(open);
+    return client;
   }
 
   /** Says this much and no more, and stays. */

@@ -1,7 +1,6 @@
-import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fuzzInProcess, fuzzInput, loadFuzzTargets } from '@d4ts/testkit';
+import { targetFiles } from './target-files.ts';
 
 const USAGE = `npm run fuzz -- [--inputs N] [--seed N] [--at INDEX] [TARGET…]
 
@@ -9,16 +8,10 @@ Gives each target N inputs (default 1000000), two targets at a time; without a n
 index; --at INDEX gives that one input again, in this process, and prints it.
 `;
 
-const root = dirname(dirname(import.meta.dirname));
-
-/** The `*.fuzz.ts` files of all packages, with their targets' names. */
+/** All targets, with their files. */
 async function allTargets(): Promise<{ file: string; name: string }[]> {
-  const files = readdirSync(join(root, 'packages'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.fuzz.ts') && !path.includes('node_modules'))
-    .sort();
   const found: { file: string; name: string }[] = [];
-  for (const path of files) {
-    const file = join(root, 'packages', path);
+  for (const file of targetFiles()) {
     for (const { name } of await loadFuzzTargets(file)) found.push({ file, name });
   }
   return found;

@@ -2,7 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readClientConfig } from '@d4ts/client';
 import { D4Error } from '@d4ts/protocol';
-import { type CommandTarget, type ExporterSecrets, type ExporterTarget, runQueueExport } from '@d4ts/server';
+import {
+  type CommandTarget,
+  type ExporterSecrets,
+  type ExporterTarget,
+  eventsOnly,
+  runQueueExport,
+} from '@d4ts/server';
 import { Command } from 'commander';
 import { rewriteExportFlags } from './export-flags.ts';
 import {
@@ -85,7 +91,18 @@ async function run(flags: QueueFlags, target: CommandTarget, secrets: ExporterSe
   if (target.kind === 'stdout') process.stdout.removeAllListeners('error');
   try {
     const redisPassword = process.env.D4_REDIS_PASSWORD || undefined;
-    const options = { type, queue, redisHost, redisPort, redisPassword, verbose, target, secrets };
+    const filter = eventsOnly({ topic: type, target });
+    const options = {
+      type,
+      queue,
+      redisHost,
+      redisPort,
+      redisPassword,
+      verbose,
+      target,
+      secrets,
+      ...(filter && { filter }),
+    };
     process.exitCode = await runQueueExport(options, stop.signal, process);
     // What a stuck reader has not taken must not keep the process.
     if (target.kind === 'stdout' && process.stdout.writableLength > 0) process.exit();

@@ -7,6 +7,7 @@ export interface TargetFlags {
   readonly ip?: string;
   readonly port?: number;
   readonly rate?: number;
+  readonly everyLine?: boolean;
   readonly newline?: boolean;
   readonly keepAlive?: number;
   readonly verify?: boolean;
@@ -45,12 +46,16 @@ export const KINDS: readonly KindOfExporter[] = [
   {
     kind: 'udp',
     description: 'one datagram for each record, with a newline; for Maltrail: -t maltrail -i HOST -p 8337',
-    addOptions: (command) => newline(rate(requiredPort(receiver(command)))),
-    target: ({ ip = '127.0.0.1', port, rate }) => ({
+    addOptions: (command) =>
+      newline(rate(requiredPort(receiver(command)))).option(
+        '--every-line',
+        'of type maltrail: also lines that are no events, which are left out otherwise',
+      ),
+    target: ({ ip = '127.0.0.1', port, rate, everyLine }) => ({
       kind: 'udp',
       host: ip,
       port: needed(port, '--port'),
-      ...given({ rate }),
+      ...given({ rate, everyLine }),
     }),
   },
   {

@@ -23,11 +23,20 @@ const MODULES: readonly CommandModule[] = [
     load: async () => (await import('./export-command.ts')).registerExportCommand,
   },
   {
+    names: ['fsck'],
+    load: async () => (await import('./fsck-command.ts')).registerFsckCommand,
+  },
+  {
+    names: ['backup', 'restore'],
+    load: async () => (await import('./backup-commands.ts')).registerBackupCommands,
+  },
+  {
     names: [
       'sensor',
       'type',
       'queue',
       'exporter',
+      'maltrail',
       'block',
       'archive',
       'ledger',

@@ -5,6 +5,7 @@ import { registerBlockCommands } from './management/block-commands.ts';
 import { registerCertificateCommands } from './management/certificate-commands.ts';
 import { registerExporterCommands } from './management/exporter-commands.ts';
 import { registerLedgerCommand } from './management/ledger-commands.ts';
+import { registerMaltrailCommands } from './management/maltrail-commands.ts';
 import { registerQueueCommands } from './management/queue-commands.ts';
 import { registerRetentionCommands } from './management/retention-commands.ts';
 import { registerSensorCommands } from './management/sensor-commands.ts';
@@ -19,6 +20,7 @@ export function registerManagementCommands(program: Command): void {
   registerTypeCommands(program);
   registerQueueCommands(program);
   registerExporterCommands(program);
+  registerMaltrailCommands(program);
   registerBlockCommands(program);
   registerArchiveCommands(program);
   registerRetentionCommands(program);

@@ -66,4 +66,4 @@ export {
   sensorIdFrom,
   sensorIdHex,
 } from './sensor-id.ts';
-export { isMetaTypeName, knownWireTypes, WIRE_TYPE, wireTypeTitle } from './types.ts';
+export { FORWARDED_BY, isMetaTypeName, knownWireTypes, WIRE_TYPE, wireTypeTitle } from './types.ts';

@@ -12,6 +12,9 @@ export const WIRE_TYPE = {
   declared: 254,
 } as const;
 
+/** The property of a meta header that lists the servers which have forwarded the stream (docs/exporters.md). */
+export const FORWARDED_BY = 'd4-forwarded-by';
+
 const TITLES: ReadonlyMap<number, string> = new Map([
   [1, 'libpcap capture'],
   [2, 'meta header'],

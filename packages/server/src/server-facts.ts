@@ -1,6 +1,10 @@
 import type { SettingReport } from './config/describe.ts';
 import type { Config } from './config/schema.ts';
 
+/** What of the data is in a backup, beside registry, keys, certificates and configuration. */
+export const BACKUP_DATA = ['none', 'archive', 'journal', 'all'] as const;
+export type BackupData = (typeof BACKUP_DATA)[number];
+
 /** What both TLS ports show. Times are ms since 1970. */
 export interface CertificateFacts {
   /** Distinguished names, one part on each line. */
@@ -52,4 +56,6 @@ export interface ServerFacts {
   isReady(): boolean;
   /** The addresses in use, the ports those that the sockets really have; undefined before they listen. */
   addresses(): { readonly listen: string; readonly web: string; readonly redis: string } | undefined;
+  /** What was damaged and is set aside in the home's folder for it, by name. */
+  damagedFiles(): readonly string[];
 }

@@ -4,22 +4,28 @@ import type { Logger } from 'pino';
 import { AttemptThrottle } from './api/attempt-throttle.ts';
 import { startApi } from './api/http-server.ts';
 import { openArchive } from './archive/archive.ts';
+import { archivedItems } from './archive/archived-items.ts';
 import { ArchivedFiles } from './archive/listing.ts';
 import { describeConfig } from './config/describe.ts';
 import { formatHostPort, type HostPort } from './config/host-port.ts';
 import type { Config } from './config/schema.ts';
 import { serverHop } from './export/d4-target.ts';
+import { eventsOnly } from './export/events-only.ts';
 import { Exporters, exporterSequences } from './export/exporters.ts';
 import { formatFor } from './formats/registry.ts';
+import { backupStream } from './home/backup/write-backup.ts';
 import { ADMINISTRATOR, completeFirstStart } from './home/first-start.ts';
 import { openHome } from './home/home.ts';
 import { openIdentity } from './home/identity.ts';
 import { ServerCertificate } from './home/server-certificate.ts';
 import { removeServerFile, type ServerFile, tokenComparison, writeServerFile } from './home/server-file.ts';
+import { sumsDatabases } from './home/sums-databases.ts';
 import { DEFAULT_LIMITS } from './ingest/limits.ts';
 import { startIngest } from './ingest/listener.ts';
 import { openFileJournal } from './journal/files.ts';
 import { listening, sensorAddress } from './listen.ts';
+import { MALTRAIL_TOPIC, Maltrail } from './maltrail/maltrail.ts';
+import { openThreats } from './maltrail/open-threats.ts';
 import { beginCounting } from './monitor/ledger/counting.ts';
 import { openLedger } from './monitor/ledger/open-ledger.ts';
 import { Monitor } from './monitor/monitor.ts';
@@ -27,6 +33,8 @@ import { ItemCursors } from './queues/item-cursor.ts';
 import { openQueues, recordedSequences, sourceTopic } from './queues/queues.ts';
 import { startRedisSocket } from './queues/redis/socket.ts';
 import { startExpiry } from './registry/expiry.ts';
+import { mendDatabase } from './registry/mend-database.ts';
+import { filesAside } from './registry/set-aside.ts';
 import { openSqliteRegistry } from './registry/sqlite.ts';
 import { newToken } from './registry/tokens.ts';
 import { finishEarlierRemovals } from './retention/archive-removal.ts';
@@ -62,6 +70,8 @@ const STOP_WITHIN = {
   counting: 200,
   journal: 900,
   ledger: 200,
+  threats: 50,
+  maltrail: 100,
   registry: 300,
   home: 100,
   expiry: 50,
@@ -90,7 +100,13 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
   const { paths } = home;
   parts.add('home', STOP_WITHIN.home, async () => home.release());
 
-  const registry = await openSqliteRegistry({ file: paths.registry, keyFile: paths.registryKey, log });
+  for (const database of Object.values(sumsDatabases(paths))) mendDatabase(database, paths.damaged, log);
+  const registry = await openSqliteRegistry({
+    file: paths.registry,
+    keyFile: paths.registryKey,
+    log,
+    rescue: { copy: paths.registryCopy, keyCopy: paths.registryKeyCopy, folder: paths.damaged },
+  });
   parts.add('registry', STOP_WITHIN.registry, () => registry.close());
   const expiry = await startExpiry(registry, log);
   parts.add('expiry', STOP_WITHIN.expiry, () => expiry.close());
@@ -100,6 +116,8 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
 
   const ledger = openLedger(paths.ledger, log);
   parts.add('ledger', STOP_WITHIN.ledger, () => ledger.close());
+  const threats = openThreats(paths.maltrail, log);
+  parts.add('threats', STOP_WITHIN.threats, async () => threats.close());
 
   const sequenceOfQueues = recordedSequences(registry, formatFor);
   const sequenceOfExporters = exporterSequences(registry, (topic) => sourceTopic(topic, formatFor(topic)));
@@ -108,17 +126,32 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     segmentBytes: await segmentBytesFor(config.home),
     policy: config.journal.policy,
     log,
-    minimumSequence: (topic) => Math.max(sequenceOfQueues(topic), sequenceOfExporters(topic), ledger.counted(topic)),
+    minimumSequence: (topic) =>
+      Math.max(
+        ...[sequenceOfQueues(topic), sequenceOfExporters(topic), ledger.counted(topic)],
+        topic === MALTRAIL_TOPIC ? threats.marks.next : 0,
+      ),
   });
   parts.add('journal', STOP_WITHIN.journal, () => journal.close());
   const counting = await beginCounting({ ledger, journal, registry, formats: formatFor, log });
   parts.add('counting', STOP_WITHIN.counting, () => counting.close());
-  const queues = await openQueues({ registry, journal, formats: formatFor, log, onTaken: counting.onTaken });
+  const archiveRoot = config.archive.root === undefined ? paths.archive : resolve(config.home, config.archive.root);
+  const queues = await openQueues({
+    registry,
+    journal,
+    formats: formatFor,
+    log,
+    onTaken: counting.onTaken,
+    archived: (range) => archivedItems({ root: archiveRoot, journal, formats: formatFor, log }, range),
+  });
   parts.add('queues', STOP_WITHIN.queues, () => queues.close());
+
+  const maltrail = new Maltrail({ store: threats, journal, formats: formatFor, log });
+  parts.add('maltrail', STOP_WITHIN.maltrail, () => maltrail.close());
 
   await finishEarlierRemovals(registry.archive, log);
   const archive = await openArchive({
-    root: config.archive.root === undefined ? paths.archive : resolve(config.home, config.archive.root),
+    root: archiveRoot,
     paused: config.archive.paused,
     registry,
     journal,
@@ -156,6 +189,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     isLocalToken: tokenComparison(token),
     isReady: () => file !== undefined,
     addresses: () => file,
+    damagedFiles: () => filesAside(paths.damaged),
   };
 
   // Started one after the other, but stopped at the same time: each may take seconds to finish what it has.
@@ -172,6 +206,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     items: new ItemCursors({ registry, journal, formats: formatFor }),
     self: () => serverHop(certificate.identity.cert),
     declared: config.exporters,
+    filterFor: eventsOnly,
     log,
   });
   sockets.push(exporters);
@@ -227,9 +262,11 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
       ingest,
       redis,
       monitor,
+      maltrail,
       retention,
       server: facts,
       certificate,
+      backup: (data) => backupStream({ paths, archiveRoot: archive.root, journal }, data),
       forgetFirstPassword: (mail) => {
         if (mail === ADMINISTRATOR) rmSync(paths.defaultPassword, { force: true });
       },

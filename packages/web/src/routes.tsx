@@ -1,6 +1,7 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router';
 import { archiveSearch } from './pages/archive/search.ts';
 import { auditSearch } from './pages/audit/search.ts';
+import { maltrailSearch } from './pages/maltrail/search.ts';
 import { sensorsSearch } from './pages/sensors/search.ts';
 import { ButtonLink } from './parts/button-link.tsx';
 import { ProblemAlert, SkeletonRows } from './parts/loaded.tsx';
@@ -48,6 +49,17 @@ const pages = [
   }),
   createRoute({
     getParentRoute: () => root,
+    path: '/exporters',
+    component: lazyRouteComponent(() => import('./pages/exporters/exporters-page.tsx'), 'ExportersPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/maltrail',
+    validateSearch: maltrailSearch,
+    component: lazyRouteComponent(() => import('./pages/maltrail/maltrail-page.tsx'), 'MaltrailPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
     path: '/archive',
     validateSearch: archiveSearch,
     component: lazyRouteComponent(() => import('./pages/archive/archive-page.tsx'), 'ArchivePage'),
@@ -56,6 +68,16 @@ const pages = [
     getParentRoute: () => root,
     path: '/types',
     component: lazyRouteComponent(() => import('./pages/types/types-page.tsx'), 'TypesPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/alerts',
+    component: lazyRouteComponent(() => import('./pages/alerts/alerts-page.tsx'), 'AlertsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => root,
+    path: '/storage',
+    component: lazyRouteComponent(() => import('./pages/storage/storage-page.tsx'), 'StoragePage'),
   }),
   createRoute({
     getParentRoute: () => root,

@@ -79,16 +79,17 @@ export class ApiConnection {
 
   /**
    * The bytes of an answer that is not JSON, as they come.
+   * @param body what is asked for, where it is not asked with GET alone
    * @throws {D4Error} also in the middle, where the server breaks off
    */
-  async *download(path: string): AsyncGenerator<Buffer> {
+  async *download(path: string, body?: object): AsyncGenerator<Buffer> {
     this.#needToken();
     const socket = await this.#connect();
     try {
-      const response = await this.#send(socket, 'GET', `/api/v1${path}`);
+      const response = await this.#send(socket, body === undefined ? 'GET' : 'POST', `/api/v1${path}`, body);
       if (response.statusCode !== 200) {
-        const body = parsed(await text(response));
-        throw this.#refusal({ status: response.statusCode ?? 0, body });
+        const refused = parsed(await text(response));
+        throw this.#refusal({ status: response.statusCode ?? 0, body: refused });
       }
       // Whoever reads what comes out of this may take their time.
       socket.setTimeout(0);

@@ -8,6 +8,7 @@ import {
   sizeArgument,
   timeArgument,
   uuidArgument,
+  yesNoArgument,
 } from './arguments.ts';
 
 const NOW = Date.UTC(2026, 9, 8, 12);
@@ -89,4 +90,9 @@ test('lengths of time are seconds, at most a year, or none', () => {
   for (const text of ['', '0s', '10', '1y', '400d', '-5s', '1.5h']) {
     assert.throws(() => intervalArgument(text), InvalidArgumentError, text);
   }
+});
+
+test('yes or no, and nothing else', () => {
+  assert.deepEqual([yesNoArgument('yes'), yesNoArgument('no')], [true, false]);
+  for (const text of ['', 'true', 'Yes']) assert.throws(() => yesNoArgument(text), InvalidArgumentError, text);
 });

@@ -17,7 +17,7 @@ interface AddOptions {
 
 const ADD_HELP = `
 Settings, as in d4.yaml (docs/exporters.md):
-  udp     host= port= rate=
+  udp     host= port= rate= every-line=
   tcp     host= port= keep-alive=
   tls     host= port= keep-alive= verify= ca=
   unix    path= stream= newline=

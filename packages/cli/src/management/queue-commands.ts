@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { countArgument, timeArgument, uuidArgument, uuidListArgument } from './arguments.ts';
 import { type CommandContext, managementCommand } from './management-command.ts';
 import { print, printJson } from './output.ts';
+import { registerQueuePastCommands } from './queue-past-commands.ts';
 import { queueTable, queueText } from './queue-text.ts';
 import { terminalText } from './terminal-text.ts';
 
@@ -130,6 +131,8 @@ export function registerQueueCommands(program: Command): void {
     ),
     popItems,
   );
+
+  registerQueuePastCommands(at);
 
   managementCommand<[SensorId]>(at('flush', 'drop everything that waits'), async ({ api, show }, _options, uuid) => {
     const flushed = await api.post<{ flushed: number }>(`/queues/${uuid}/flush`);

@@ -1,4 +1,4 @@
-import type { QueueView } from '@d4ts/server';
+import type { QueueView, ReplayView } from '@d4ts/server';
 import { table } from '../table.ts';
 import { factList } from './fact-list.ts';
 import { terminalText, timeText } from './terminal-text.ts';
@@ -35,9 +35,29 @@ export function queueText(queue: QueueView): string {
     ['taken', `${queue.taken}`],
     ['dropped', `${queue.dropped}`],
     ['flushed', `${queue.flushed}`],
+    ['claimed', `${queue.claimed}`],
+    ['rewound', `${queue.rewound}`],
+    ['replayed', `${queue.replayed}`],
     ['limit', `${queue.limit}`],
     ['made', timeText(queue.createdAt)],
+    ...queue.replays.map((replay): [string, string] => ['replay', replayText(replay)]),
   ]);
+}
+
+/** A replay, in one line. */
+export function replayText(replay: ReplayView): string {
+  const { id, state, topic, sensors, from, to, delivered, left, lost, missingFiles, source, error } = replay;
+  const whose =
+    sensors === null ? 'of all sensors' : sensors.length === 1 ? `of ${sensors[0]}` : `of ${sensors.length} sensors`;
+  const rest = left === null ? `reading the ${source}` : `${left} left`;
+  return [
+    `${id} ${state}: type ${terminalText(topic)} ${whose}, ${timeText(from)} to ${timeText(to)}`,
+    `${delivered} taken`,
+    ...(state === 'running' ? [rest] : []),
+    ...(lost > 0 ? [`${lost} lost`] : []),
+    ...(missingFiles > 0 ? [`${missingFiles} files missing`] : []),
+    ...(error === null ? [] : [terminalText(error)]),
+  ].join(', ');
 }
 
 function credentialText({ credential }: QueueView): string {

@@ -112,7 +112,10 @@ class FileDelivery {
     const known = ledger.entry(path);
     const isSame = known !== undefined && (grows ? found.size >= known.acknowledged : isUnchanged(known, found));
     if (known?.done === true && isSame) return true;
-    const entry = known !== undefined && !known.done && isSame ? known : this.#newEntry(path, found, known);
+    const { size, mtimeMs } = found;
+    // What has grown under this entry counts as seen: once it grows no more, a run that ends the stream goes on with it.
+    const entry =
+      known !== undefined && !known.done && isSame ? { ...known, size, mtimeMs } : this.#newEntry(path, found, known);
     await this.#remember(entry, true);
     let stream: FileStream;
     try {

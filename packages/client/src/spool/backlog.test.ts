@@ -216,7 +216,7 @@ test('a spool damaged anywhere: never throws, tells, and loses no more than what
         if (name.startsWith('unreadable')) rmSync(join(conf, 'spool', name), { recursive: true });
       }
     }),
-    { numRuns: 60 },
+    { numRuns: Number(process.env.D4_TEST_FLIPS ?? 60) },
   );
 });
 

@@ -23,7 +23,7 @@ export const ACK_HEAD_BYTES = 5;
 export const ACK_MAC_BYTES = 16;
 /** Bytes of a nonce, and of a stream's id. */
 export const ACK_NONCE_BYTES = 32;
-export const STREAM_ID_BYTES = 16;
+const STREAM_ID_BYTES = 16;
 
 /** The most that the bodies of messages may hold, in bytes. */
 export const ACK_LIMITS = {

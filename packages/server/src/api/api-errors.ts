@@ -31,6 +31,7 @@ export const API_ERRORS = {
   },
   D4_LAST_ADMINISTRATOR: { status: 409, meaning: 'there would be no administrator any more' },
   D4_QUEUE_FULL: { status: 409, meaning: 'the queue cannot keep any more of that: pop some items first' },
+  D4_TOO_MANY_CLAIMED: { status: 409, meaning: 'consumers have too many items that are not acknowledged' },
   D4_FILE_GONE: { status: 410, meaning: 'the file was finished, but has been removed or changed since' },
   D4_BODY_TOO_LARGE: { status: 413, meaning: 'the body is larger than 1 MiB' },
   D4_ADDRESS_TOO_LONG: { status: 414, meaning: 'a part of the address is too long' },

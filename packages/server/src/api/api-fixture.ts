@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { SensorId } from '@d4ts/protocol';
 import { pino } from 'pino';
 import type { ArchiveStatus } from '../archive/archive.ts';
@@ -16,6 +17,8 @@ import { openIdentity } from '../home/identity.ts';
 import { ServerCertificate } from '../home/server-certificate.ts';
 import type { Ingest, SessionInfo } from '../ingest/port.ts';
 import type { Journal } from '../journal/port.ts';
+import { Maltrail } from '../maltrail/maltrail.ts';
+import { ThreatStore } from '../maltrail/threat-store.ts';
 import { beginCounting } from '../monitor/ledger/counting.ts';
 import { Ledger } from '../monitor/ledger/ledger.ts';
 import { Monitor } from '../monitor/monitor.ts';
@@ -121,7 +124,7 @@ export interface ApiFixture {
   readonly ingest: FakeIngest;
   readonly monitor: Monitor;
   readonly logged: { level: number; msg: string }[];
-  readonly state: { ready: boolean };
+  readonly state: { ready: boolean; damaged: string[] };
   /** The interface's clock, ms since 1970: `NOW`, until a test sets it on. */
   readonly clock: { now: number };
   /** Asks as the local administrator, unless another token, or null for none, is given. */
@@ -172,7 +175,7 @@ export async function startApiFixture(
   };
   const queues = new MemoryQueues();
   const ingest = new FakeIngest();
-  const state = { ready: true };
+  const state = { ready: true, damaged: [] as string[] };
   const ledger = new Ledger(join(folder, 'ledger.sqlite'), log);
   const journal = NO_JOURNAL;
   const counting = await beginCounting({ ledger, journal, registry, formats: formatFor, log });
@@ -187,6 +190,8 @@ export async function startApiFixture(
     log,
   });
   monitor.start();
+  const threats = new ThreatStore(join(folder, 'maltrail.sqlite'));
+  const maltrail = new Maltrail({ store: threats, journal, formats: formatFor, log });
   const clock = { now: NOW };
   const exporters = await Exporters.open({
     registry,
@@ -208,6 +213,7 @@ export async function startApiFixture(
     archivedFiles: new ArchivedFiles(folder, NO_JOURNAL),
     ingest,
     monitor,
+    maltrail,
     retention: new FakeRetention(),
     redis: { clients: 2 },
     server: {
@@ -228,8 +234,10 @@ export async function startApiFixture(
       isLocalToken: (token) => token === LOCAL_TOKEN,
       isReady: () => state.ready,
       addresses: () => ADDRESSES,
+      damagedFiles: () => state.damaged,
     },
     forgetFirstPassword: () => {},
+    backup: (data) => Readable.from([Buffer.from(`a backup: ${data}`)]),
     pagesFolder: join(folder, 'pages'),
     log,
     now: () => clock.now,
@@ -284,6 +292,8 @@ export async function startApiFixture(
       certificate.close();
       await api.close();
       await exporters.close();
+      await maltrail.close();
+      threats.close();
       await monitor.close();
       await counting.close();
       await ledger.close();

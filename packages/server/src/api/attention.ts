@@ -5,6 +5,7 @@ import type { SensorState } from './sensor-state.ts';
 export const ATTENTION_KINDS = [
   'back-pressure',
   'disk',
+  'damaged',
   'archive-failing',
   'cloned',
   'silent',
@@ -12,6 +13,7 @@ export const ATTENTION_KINDS = [
   'over-quota',
   'certificate',
   'archive-behind',
+  'exporter-failing',
   'queue-growing',
   'pending',
   'knocking',
@@ -60,6 +62,7 @@ export function attentionOf(
   const found = [
     backPressure(context),
     disk(context),
+    damaged(context),
     archiveFailing(context),
     about('cloned', 'now', inState('cloned'), 'sensor', 'may be cloned: two connections of one type are both active'),
     about('silent', 'now', silent, 'watched sensor', 'has sent nothing for longer than expected'),
@@ -67,6 +70,7 @@ export function attentionOf(
     about('over-quota', 'soon', inState('over-quota'), 'sensor', 'has sent all that it may today'),
     certificate(context),
     archiveBehind(context),
+    about('exporter-failing', 'soon', failing(context), 'exporter', 'cannot deliver; its records wait in the journal'),
     growing(context),
     about('pending', 'soon', inState('pending'), 'sensor', 'waits for approval'),
     knocking(context),
@@ -87,6 +91,11 @@ function about(
   return { kind, urgency, message, count: of.length, of: of.slice(0, SHOWN) };
 }
 
+/** Names of the exporters that fail. */
+function failing({ exporters }: ApiContext): string[] {
+  return exporters.list().flatMap(({ name, state }) => (state === 'failing' ? [name] : []));
+}
+
 function backPressure({ ingest }: ApiContext): Attention | undefined {
   const { paused } = ingest.backPressure();
   if (paused === 0) return undefined;
@@ -105,6 +114,13 @@ function disk({ retention }: ApiContext): Attention | undefined {
   const days = Math.max(1, Math.round(forecast.days));
   const message = `the disk of ${forecast.disk} will be full in ${days === 1 ? 'a day' : `${days} days`} at the present rate`;
   return { kind: 'disk', urgency: 'soon', message, count: 1, of: [forecast.disk] };
+}
+
+function damaged({ server }: ApiContext): Attention | undefined {
+  const files = [...server.damagedFiles()];
+  if (files.length === 0) return undefined;
+  const message = `${files.length === 1 ? '1 damaged file was' : `${files.length} damaged files were`} set aside in the home's folder damaged: look at the log and at d4 fsck, then move ${files.length === 1 ? 'it' : 'them'} away`;
+  return { kind: 'damaged', urgency: 'now', message, count: files.length, of: files.slice(0, SHOWN) };
 }
 
 function archiveFailing({ archive }: ApiContext): Attention | undefined {

@@ -1,5 +1,6 @@
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, sensorIdFrom } from '@d4ts/protocol';
 import type { FastifyRequest } from 'fastify';
+import type { Queues } from '../queues/port.ts';
 import type { Actor, Role } from '../registry/port.ts';
 import type { ServerFacts } from '../server-facts.ts';
 import { RetryLater } from './api-errors.ts';
@@ -13,6 +14,7 @@ import { checkSameOrigin, cookieSecret } from './session-cookie.ts';
 const ROLES_WITH_ACCESS: Record<Exclude<Access, 'public'>, ReadonlySet<Role>> = {
   'signed-in': new Set<Role>(['sensor_register', 'viewer', 'user', 'admin']),
   register: new Set<Role>(['sensor_register', 'user', 'admin']),
+  queue: new Set<Role>(['user', 'admin']),
   viewer: new Set<Role>(['viewer', 'user', 'admin']),
   user: new Set<Role>(['user', 'admin']),
   admin: new Set<Role>(['admin']),
@@ -28,13 +30,19 @@ const CHANGES_NOTHING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 export class Authentication {
   readonly #people: People;
   readonly #server: Pick<ServerFacts, 'isLocalToken'>;
+  readonly #queues: Pick<Queues, 'accessBy'>;
   readonly #now: () => number;
   readonly #addresses = new RateLimit(ADDRESS_RATE);
   readonly #callers = new RateLimit(SIGNED_IN_RATE);
   /** The local administrator's streams end with the server. */
   readonly #ends = new AbortController();
 
-  constructor(people: People, server: Pick<ServerFacts, 'isLocalToken'>, now: () => number) {
+  constructor(
+    people: People,
+    { server, queues }: { server: Pick<ServerFacts, 'isLocalToken'>; queues: Pick<Queues, 'accessBy'> },
+    now: () => number,
+  ) {
+    this.#queues = queues;
     this.#people = people;
     this.#server = server;
     this.#now = now;
@@ -54,13 +62,14 @@ export class Authentication {
     }
     let principal: Principal;
     try {
-      principal = this.authenticate(request, access);
+      const byCredential = access === 'queue' ? this.#byCredential(request) : undefined;
+      principal = byCredential ?? this.authenticate(request, access);
     } catch (error) {
       byAddress();
       throw error;
     }
-    const { via, mail, session } = principal;
-    if (via !== 'local') this.#callers.take(session?.id ?? `token of ${mail}`, now);
+    const { via, mail, session, actor } = principal;
+    if (via !== 'local') this.#callers.take(session?.id ?? `token of ${mail ?? actor.name}`, now);
     return principal;
   }
 
@@ -94,6 +103,19 @@ export class Authentication {
       'D4_TOKEN_MISSING',
       'this needs somebody who is signed in, or a token: send it as `Authorization: Bearer TOKEN`',
     );
+  }
+
+  /** Who has the credential of the queue in the path. */
+  #byCredential(request: FastifyRequest): Principal | undefined {
+    const token = tokenOf(request.headers.authorization);
+    const { uuid } = request.params as { uuid?: string };
+    const queue = uuid === undefined ? undefined : sensorIdFrom(uuid);
+    if (token === undefined || queue === undefined) return undefined;
+    const access = this.#queues.accessBy(token, queue);
+    if (access === undefined) return undefined;
+    const actor = { name: `credential of queue ${queue}`, address: plainAddress(request.ip) };
+    const current = { isCurrent: () => access.isCurrent(), signal: this.#ends.signal, touch() {} };
+    return { actor, role: 'user', via: 'token', mustChangePassword: false, ...current };
   }
 
   #byToken(token: string, address: string): Principal {

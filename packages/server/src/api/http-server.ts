@@ -8,12 +8,14 @@ import { API_ERRORS, type ApiErrorCode, failureOf, RetryLater } from './api-erro
 import { archiveRoutes } from './archive-routes.ts';
 import { auditRoutes } from './audit-routes.ts';
 import { Authentication } from './authentication.ts';
+import { backupRoutes } from './backup-routes.ts';
 import { blockRoutes } from './block-routes.ts';
 import { dropInRoutes, REFERENCE_REASONS } from './drop-in-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { exporterRoutes } from './exporter-routes.ts';
 import { healthRoutes } from './health-routes.ts';
 import { ledgerRoutes } from './ledger-routes.ts';
+import { maltrailRoutes } from './maltrail-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
 import { monitorRoutes } from './monitor-routes.ts';
 import { collectForOpenApi, describeAccess, docsRoutes, openApiRoute } from './openapi.ts';
@@ -24,6 +26,8 @@ import { People } from './people/people.ts';
 import { sessionRoutes } from './people/session-routes.ts';
 import { tokenRoutes } from './people/token-routes.ts';
 import { userRoutes } from './people/user-routes.ts';
+import { queueRecordRoutes } from './queue-record-routes.ts';
+import { queueReplayRoutes } from './queue-replay-routes.ts';
 import { queueRoutes } from './queue-routes.ts';
 import { compileValidator } from './request-validation.ts';
 import { retentionRoutes } from './retention-routes.ts';
@@ -121,7 +125,7 @@ export async function startApi({
     requests++;
     response.once('close', () => requests--);
   });
-  const authentication = new Authentication(people, parts.server, now);
+  const authentication = new Authentication(people, parts, now);
   try {
     await addRoutes(app, context, authentication, () => closing);
     await app.listen(listen);
@@ -222,7 +226,10 @@ async function addRoutes(
       sensorBulkRoutes(api, context);
       typeRoutes(api, context);
       queueRoutes(api, context);
+      queueRecordRoutes(api, context);
+      queueReplayRoutes(api, context);
       exporterRoutes(api, context);
+      maltrailRoutes(api, context);
       blockRoutes(api, context);
       archiveRoutes(api, context);
       ledgerRoutes(api, context);
@@ -230,6 +237,7 @@ async function addRoutes(
       alertRoutes(api, context);
       eventRoutes(api, context);
       retentionRoutes(api, context);
+      backupRoutes(api, context);
       openApiRoute(api);
     },
     { prefix: '/api/v1' },

@@ -132,6 +132,21 @@ function queues(to: Exposition, context: ApiContext): void {
     'Items flushed',
     each(({ flushed }) => flushed),
   );
+  to.gauge(
+    'd4_queue_claimed_items',
+    'Items that consumers have and have not acknowledged',
+    each(({ claimed }) => claimed),
+  );
+  to.counter(
+    'd4_queue_rewound_items_total',
+    'Items that came again because the position was moved back',
+    each(({ rewound }) => rewound),
+  );
+  to.counter(
+    'd4_queue_replayed_items_total',
+    'Items that came out of replays',
+    each(({ replayed }) => replayed),
+  );
 }
 
 function disks(to: Exposition, { retention }: ApiContext): void {

@@ -103,7 +103,7 @@ export const Overview = closed('Overview', {
   today: part({
     ...sums,
     topics: Type.Array(part({ topic: Type.String(), ...sums }), { description: 'The 10 with most bytes' }),
-    sensors: Type.Array(part({ uuid: Type.String(), description: Type.String(), ...sums }), {
+    sensors: Type.Array(part({ uuid: Type.String(), name: Type.String(), description: Type.String(), ...sums }), {
       description: 'The 10 with most bytes',
     }),
   }),

@@ -14,6 +14,7 @@ const ACCESS_NOTES: Record<Access, string> = {
   public: 'Needs no token.',
   'signed-in': 'For everybody who is signed in.',
   register: 'For the roles sensor_register, user and admin.',
+  queue: "For the roles user and admin, and with the queue's own credential as the token.",
   viewer: 'For the roles viewer, user and admin.',
   user: 'For the roles user and admin.',
   admin: 'For the role admin.',

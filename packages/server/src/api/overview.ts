@@ -103,8 +103,12 @@ function todayOf({ monitor, registry }: ApiContext, now: number): Overview['toda
     bytes: topics.reduce((sum, { bytes }) => sum + bytes, 0),
     topics: topics.sort(byBytes).slice(0, TOP),
     sensors: [...sensors]
-      .map(([uuid, counts]) => ({ uuid, description: registry.sensors.get(uuid)?.value.description ?? '', ...counts }))
+      .map(([uuid, counts]) => ({ uuid, ...counts }))
       .sort(byBytes)
-      .slice(0, TOP),
+      .slice(0, TOP)
+      .map((sums) => {
+        const { name = '', description = '' } = registry.sensors.get(sums.uuid)?.value ?? {};
+        return { name, description, ...sums };
+      }),
   };
 }

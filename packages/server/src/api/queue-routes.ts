@@ -7,6 +7,7 @@ import { notFound } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
 import { pageOf } from './pages.ts';
 import { cutToAnswer, itemView, popItems } from './queue-items.ts';
+import { replayView } from './queue-replay-routes.ts';
 import type { ApiApp } from './route-types.ts';
 import { PageQuery, page, UuidParam } from './schema-parts.ts';
 import {
@@ -266,9 +267,10 @@ function whenUnsent(response: ServerResponse, undo: () => void): void {
 }
 
 /** A queue as the interface shows it. */
-export function queueView({ group, credential, ...info }: QueueInfo): QueueView {
+export function queueView({ group, credential, replays, ...info }: QueueInfo): QueueView {
   const sensors = group === 'all' ? null : [...group];
-  return { ...info, group: sensors, credential: credential ?? null, key: `analyzer:${info.topic}:${info.uuid}` };
+  const key = `analyzer:${info.topic}:${info.uuid}`;
+  return { ...info, group: sensors, credential: credential ?? null, key, replays: replays.map(replayView) };
 }
 
 function noQueue(uuid: string): D4Error {

@@ -10,7 +10,7 @@ const limit = (description: string) => orNull(Type.Integer({ minimum: 0 }), `${d
 const text = (description: string) => orNull(Type.String(), `${description}, or null`);
 
 /** Whether there is space. */
-export const SPACE_STATES = ['ok', 'pressure', 'stopped'] as const;
+const SPACE_STATES = ['ok', 'pressure', 'stopped'] as const;
 const spaceState = words(
   SPACE_STATES,
   '`pressure`: what may be removed is removed; `stopped`: no sensor is read until there is space',

@@ -29,12 +29,14 @@ export type ApiApp = FastifyInstance<
 export interface Principal {
   readonly actor: Actor;
   readonly role: Role;
-  /** By a session's cookie, by a user's token, or by the local administrator's token. */
+  /** By a session's cookie, by a user's token or the credential of a queue, or by the local administrator's token. */
   readonly via: 'session' | 'token' | 'local';
-  /** The user's mail address; undefined for the local administrator. */
+  /** The user's mail address; undefined for the local administrator, and for who has a queue's credential. */
   readonly mail?: string;
   readonly session?: LiveSession & { readonly secret: string };
   readonly mustChangePassword: boolean;
+  /** Whether what lets them in still does, where `signal` does not say so: a credential is looked up again. */
+  isCurrent?(): boolean;
   /** Aborted when what lets them in ends: signed out, expired, revoked, disabled, another role. Streams end with it. */
   readonly signal: AbortSignal;
   /** Keeps the session from ending for want of use: for streams that somebody watches. */
@@ -43,9 +45,9 @@ export interface Principal {
 
 /**
  * Who may use a route: `public` anybody; `signed-in` everybody with a session or token; `register` those who may register sensors (sensor_register, user,
- * admin: a viewer changes nothing); else the smallest role, in the order viewer, user, admin.
+ * admin: a viewer changes nothing); `queue` as `user`, and who has the credential of the queue in the path; else the smallest role, in the order viewer, user, admin.
  */
-export type Access = 'public' | 'signed-in' | 'register' | 'viewer' | 'user' | 'admin';
+export type Access = 'public' | 'signed-in' | 'register' | 'queue' | 'viewer' | 'user' | 'admin';
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -3,6 +3,7 @@ import { FILE_KINDS } from '../archive/announcement.ts';
 import { FILE_STATES } from '../archive/file-content.ts';
 import { REMOVAL_REASONS } from '../retention/port.ts';
 import { ARCHIVE_RULES, ARCHIVE_RULES_CHANGE } from './archive-rules.ts';
+import { ReplayView } from './queue-record-schemas.ts';
 import { SpaceView } from './retention-schemas.ts';
 import { closed, count, ListQuery, MAX_DESCRIPTION_LENGTH, optionalTime, time, words } from './schema-parts.ts';
 import { ClaimedRefusalView, SessionView } from './sensor-schemas.ts';
@@ -64,6 +65,10 @@ export const QueueView = closed('Queue', {
   taken: count('Items taken'),
   dropped: count('Items dropped over the limit'),
   flushed: count('Items flushed'),
+  claimed: count('Items that consumers have and have not acknowledged; not in `length`'),
+  rewound: count('Items that came again because the position was moved back'),
+  replayed: count('Items that came out of replays'),
+  replays: Type.Array(ReplayView, { description: 'Those under way, and those that were over last' }),
   createdAt: time('Made'),
 });
 export type QueueView = Static<typeof QueueView>;

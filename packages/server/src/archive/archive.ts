@@ -124,15 +124,17 @@ class JournalArchive implements Archive {
   }
 
   waitingBytes(): number {
-    if (this.#options.paused) return 0;
+    const { journal, registry, paused } = this.#options;
+    if (paused) return 0;
     let bytes = this.#heldBytes();
-    for (const { topic, archiver } of this.#topics.values()) {
-      const position =
-        archiver?.position ?? progressFrom(this.#options.registry.loadProgress(progressRole(topic))).sequence;
-      for (const segment of this.#options.journal.get(topic)?.segments() ?? []) {
-        const { firstSequence, endSequence } = segment;
+    for (const topic of journal.topics()) {
+      // A topic that is new is not among those that are archived yet.
+      const archiver = this.#topics.get(topic)?.archiver;
+      if (topic.startsWith('files/') || archiver?.behind === false) continue;
+      const position = archiver?.position ?? progressFrom(registry.loadProgress(progressRole(topic))).sequence;
+      for (const { firstSequence, endSequence, bytes: held } of journal.get(topic)?.segments() ?? []) {
         const waiting = endSequence - Math.max(position, firstSequence);
-        if (waiting > 0) bytes += (segment.bytes * waiting) / (endSequence - firstSequence);
+        if (waiting > 0) bytes += (held * waiting) / (endSequence - firstSequence);
       }
     }
     return bytes;
@@ -144,6 +146,7 @@ class JournalArchive implements Archive {
       this.#wakeUp();
     }
     this.#heldFor = reason;
+    this.#slots.hold(reason !== undefined);
   }
 
   finishFiles(): void {
@@ -152,6 +155,7 @@ class JournalArchive implements Archive {
 
   async close(): Promise<void> {
     this.#stoppingAt = performance.now();
+    this.hold(undefined);
     this.#wakeUp();
     await this.#running;
     for (const archived of this.#topics.values()) {

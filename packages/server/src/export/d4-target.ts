@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { D4Error, FrameEncoder, PROTOCOL_VERSION, parseSensorId, WIRE_TYPE } from '@d4ts/protocol';
+import { D4Error, FORWARDED_BY, FrameEncoder, PROTOCOL_VERSION, parseSensorId, WIRE_TYPE } from '@d4ts/protocol';
 import { BackOff } from './back-off.ts';
 import { type CertificateCheck, connectStream, networkProblem, type StreamAddress } from './connect.ts';
 import { DeliveryOrder } from './delivery-order.ts';
@@ -173,7 +173,7 @@ export class D4Target implements ExportTarget {
       }
       return Buffer.concat(frames);
     };
-    const metaHeader = Buffer.from(JSON.stringify({ type, 'd4-forwarded-by': hops }));
+    const metaHeader = Buffer.from(JSON.stringify({ type, [FORWARDED_BY]: hops }));
     const tickets: number[] = [];
     const target = new StreamTarget(
       {

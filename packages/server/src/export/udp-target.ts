@@ -155,7 +155,13 @@ export class UdpTarget implements ExportTarget {
         return true;
       }
       if (error !== null) this.#noteRefusal(error);
-      else if (this.problem === undefined) break;
+      else if (this.problem === undefined) {
+        // From this machine the answer that nobody listens comes at once: then this is the one that was refused.
+        // One turn may end before the sockets are looked at, two may not.
+        await turn();
+        await turn();
+        if (!this.#refused) break;
+      }
       await sleep(PROBE_MS, undefined, { signal }).catch(() => {});
       if (signal.aborted) return false;
       if (!this.#refused) {

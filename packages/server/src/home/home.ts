@@ -19,7 +19,14 @@ export interface HomePaths {
   /** The registry's database, and the key that sensors' keys are encrypted with. */
   readonly registry: string;
   readonly registryKey: string;
+  /** Copies of both that the server makes itself, for the case that they are damaged. */
+  readonly registryCopy: string;
+  readonly registryKeyCopy: string;
+  /** The folder of what was damaged and set aside. */
+  readonly damaged: string;
   readonly ledger: string;
+  /** What Maltrail sensors have found. */
+  readonly maltrail: string;
   readonly journal: string;
   /** The archive, unless it is configured to be elsewhere. */
   readonly archive: string;
@@ -36,7 +43,11 @@ export function homePaths(root: string): HomePaths {
     root,
     registry: join(root, 'registry.sqlite'),
     registryKey: join(root, 'registry.key'),
+    registryCopy: join(root, 'registry.sqlite.bak'),
+    registryKeyCopy: join(root, 'registry.key.bak'),
+    damaged: join(root, 'damaged'),
     ledger: join(root, 'ledger.sqlite'),
+    maltrail: join(root, 'maltrail.sqlite'),
     journal: join(root, 'journal'),
     archive: join(root, 'archive'),
     serverPem: join(root, 'server.pem'),
@@ -71,6 +82,30 @@ export function openHome(root: string): Home {
     lock.close();
     throw error instanceof D4Error ? error : failed(root, error);
   }
+}
+
+/**
+ * Takes hold of a home as it is, whatever its format says, to look at it or to put it right.
+ * @throws {D4Error} D4_HOME_HELD, D4_HOME_FAILED
+ */
+export function holdHome(root: string): Home {
+  const lock = takeLock(root);
+  return { paths: homePaths(root), release: () => lock.close() };
+}
+
+/** What is wrong with the file that says the home's format, in words. @throws {D4Error} D4_HOME_FORMAT where a newer version made it */
+export function inspectHomeFormat(root: string): string | undefined {
+  const file = join(root, 'format');
+  if (!existsSync(file)) return 'it is missing';
+  const text = readFileSync(file, 'latin1').trim();
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) return `it says ${JSON.stringify(text)}, and not a format`;
+  checkFormat(root);
+  return undefined;
+}
+
+/** Writes the file that says the home's format. */
+export function mendHomeFormat(root: string): void {
+  writeFileDurably(join(root, 'format'), `${HOME_FORMAT}\n`, 0o600);
 }
 
 function makeFolder(root: string): void {

@@ -134,6 +134,30 @@ export async function renewIdentity(paths: HomePaths, log: Logger, now: number):
   return readIdentity(paths);
 }
 
+/**
+ * Looks at the files that the server proves itself with, and changes nothing.
+ * @returns for each file what is wrong with it
+ */
+export function inspectIdentity(paths: HomePaths): { file: string; what: string }[] {
+  const looks: [string, () => void][] = [
+    [paths.serverPem, () => identityOf(read(paths.serverPem), paths.serverPem, paths)],
+    [paths.rootCaCertificate, () => readAuthority(paths.rootCaCertificate)],
+    [
+      paths.rootCaKey,
+      () => parse(paths.rootCaKey, 'it is no private key', () => createPrivateKey(read(paths.rootCaKey))),
+    ],
+  ];
+  return looks.flatMap(([file, look]) => {
+    if (!existsSync(file)) return [];
+    try {
+      look();
+      return [];
+    } catch (error) {
+      return [{ file, what: error instanceof Error ? error.message : String(error) }];
+    }
+  });
+}
+
 function identityOf(pem: string, file: string, paths: HomePaths): TlsIdentity {
   const key = PRIVATE_KEY.exec(pem)?.[0];
   const certificates = pem.match(CERTIFICATE);

@@ -20,7 +20,6 @@ import {
   encodeChallenge,
   encodeUnprovedRefuse,
   type HmacScratch,
-  isMetaTypeName,
   nonceOfOpen,
   type RawAckMessage,
   REFUSALS,
@@ -38,7 +37,7 @@ import type { SensorKey } from '../registry/sensor-key.ts';
 import type { Admission, Candidate, Refusal } from './admission.ts';
 import { MetaHeaderReader } from './meta-header.ts';
 import type { SensorSession } from './sensor-session.ts';
-import type { PayloadSink, StreamStart } from './session.ts';
+import { isDeclarable, type PayloadSink, type StreamStart } from './session.ts';
 
 /** Where the bytes of an acknowledged stream go. */
 export interface AckStreamSink extends PayloadSink {
@@ -415,7 +414,7 @@ export class AckSession implements SensorSession {
     const header = metaHeader.length === 0 ? 'bad' : new MetaHeaderReader().push(metaHeader);
     if (header === 'incomplete' || header === 'bad') return 'bad-meta-header';
     const { type: topic, text } = header;
-    if (!isMetaTypeName(topic) || !this.#admission.facts.accepts(topic)) return 'meta-type-not-accepted';
+    if (!isDeclarable(topic, text) || !this.#admission.facts.accepts(topic)) return 'meta-type-not-accepted';
     return { sensor, topic, type, metaHeader: text };
   }
 

@@ -384,6 +384,16 @@ describe('the meta header', () => {
     }
   });
 
+  test('a wire type only where the stream was forwarded', () => {
+    const forwarded = { type: '3', 'd4-forwarded-by': ['a'] };
+    const world = outcome([2, JSON.stringify(forwarded)], [254, 'x\n']);
+    assert.deepEqual([world.refusals, world.opened[0]?.topic, world.payload], [[], '3', 'x\n']);
+    for (const type of ['2', '254', '999', '03']) {
+      const refused = outcome([2, JSON.stringify({ ...forwarded, type })]).refusal;
+      assert.deepEqual(refused, ['meta-type-not-accepted', 'verified'], type);
+    }
+  });
+
   test('254 before it, or before it is complete', () => {
     assert.deepEqual(outcome([2, ''], [2, ' \n'], [254, 'x']).refusal, ['no-meta-header', 'verified']);
     assert.deepEqual(outcome([2, '{"type"'], [254, 'x']).refusal, ['bad-meta-header', 'verified']);

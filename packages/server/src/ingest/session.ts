@@ -1,4 +1,5 @@
 import {
+  FORWARDED_BY,
   FrameDecoder,
   type FrameHeader,
   HEADER_BYTES,
@@ -315,7 +316,7 @@ export class Session implements SensorSession {
     const type = WIRE_TYPE.declared;
     const standing = this.#admission.standing(proof.sensor, type);
     if (standing !== undefined) return this.#refuseVerified(standing, type);
-    if (!isDeclarable(topic) || !this.#admission.facts.accepts(topic)) {
+    if (!isDeclarable(topic, metaHeader) || !this.#admission.facts.accepts(topic)) {
       return this.#refuseVerified('meta-type-not-accepted', type);
     }
     return this.#open({ sensor: proof.id, topic, type, metaHeader }, proof, reader, undefined);
@@ -358,10 +359,12 @@ export class Session implements SensorSession {
 }
 
 /**
- * Whether a meta header may name a topic: a meta type, or, so that servers which forward can say what a stream has passed
+ * Whether a meta header may name a topic: a meta type, or, where servers that forward say what a stream has passed
  * (docs/exporters.md), a wire type that carries data without a meta header.
  */
-function isDeclarable(topic: string): boolean {
+export function isDeclarable(topic: string, metaHeader: string): boolean {
+  if (isMetaTypeName(topic)) return true;
   const reserved: readonly string[] = [String(WIRE_TYPE.declared), String(WIRE_TYPE.metaHeader)];
-  return isMetaTypeName(topic) || (/^[1-9][0-9]{0,2}$/.test(topic) && !reserved.includes(topic));
+  if (!/^[1-9][0-9]{0,2}$/.test(topic) || reserved.includes(topic)) return false;
+  return Object.hasOwn(JSON.parse(metaHeader), FORWARDED_BY);
 }

@@ -110,7 +110,8 @@ async function makeFolder(folder: string): Promise<void> {
   for (let made = whole; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
-async function existingTopics(root: string): Promise<Topic[]> {
+/** The topics that have a folder in a journal. */
+export async function existingTopics(root: string): Promise<Topic[]> {
   const topics: Topic[] = [];
   for (const entry of await readdir(root, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;

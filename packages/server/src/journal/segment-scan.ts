@@ -31,15 +31,20 @@ export interface SegmentScan {
   readonly acknowledged: ReadonlyMap<string, OpenStream>;
 }
 
+/** Looks at an entry of a segment: its header, its bytes, which are the scan's own, and where in the file it stands. */
+export type EntryVisitor = (header: EntryHeader, body: Buffer, position: number) => void;
+
 /**
  * Makes a segment's index from the first `size` bytes of its file. At a damaged entry it looks for the next valid one.
  * @param voidFrom entries from this sequence on do not count: the next segment has taken them over after a failed sync
+ * @param visit is called for each valid entry, in order
  */
 export async function scanSegment(
   file: FileHandle,
   segment: SegmentHeader,
   size: number,
   voidFrom: number = Number.POSITIVE_INFINITY,
+  visit?: EntryVisitor,
 ): Promise<SegmentScan> {
   const index = new SegmentIndex(segment.firstSequence);
   const damage: Damage[] = [];
@@ -77,6 +82,7 @@ export async function scanSegment(
     const definition = definitionIn(check.found, bytes);
     index.add(check.found, position, definition);
     trails.take(check.found, bytes, definition);
+    visit?.(check.found, bytes, position);
     end = filePosition + at;
   }
   return { index, end, damage, acknowledged: trails.ends() };

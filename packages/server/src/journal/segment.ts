@@ -236,7 +236,8 @@ export async function readFully(file: FileHandle, bytes: Buffer, position: numbe
 async function readFront(path: string, length: number): Promise<Buffer> {
   const file = await open(path, 'r');
   try {
-    const bytes = Buffer.alloc(length);
+    // What a damaged file says of its own length may be anything.
+    const bytes = Buffer.alloc(Math.min(length, (await file.stat()).size));
     return bytes.subarray(0, await readFully(file, bytes, 0));
   } finally {
     await file.close();

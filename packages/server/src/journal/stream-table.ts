@@ -5,7 +5,7 @@ import { syncFolder, writeDurably } from './segment.ts';
 import { type OpenStream, type OpenStreamText, openStreamFrom, openStreamText } from './segment-index.ts';
 
 /** In the folder of a topic. */
-const NAME = 'streams.tbl';
+export const STREAM_TABLE_FILE = 'streams.tbl';
 const CRC_BYTES = 4;
 
 /** The streams that were open when a segment was sealed. */
@@ -23,15 +23,15 @@ export async function saveStreamTable(folder: string, { endSequence, open }: Str
   const text = Buffer.from(JSON.stringify({ endSequence, open: open.map(openStreamText) }));
   const crc = Buffer.alloc(CRC_BYTES);
   crc.writeUInt32LE(crc32(text));
-  const temporary = join(folder, `${NAME}.new`);
+  const temporary = join(folder, `${STREAM_TABLE_FILE}.new`);
   await writeDurably(temporary, Buffer.concat([crc, text]));
-  await rename(temporary, join(folder, NAME));
+  await rename(temporary, join(folder, STREAM_TABLE_FILE));
   await syncFolder(folder);
 }
 
 /** Reads what was saved last. @returns undefined where there is nothing, or it is damaged */
 export async function loadStreamTable(folder: string): Promise<StreamTable | undefined> {
-  const bytes = await readFile(join(folder, NAME)).catch(() => undefined);
+  const bytes = await readFile(join(folder, STREAM_TABLE_FILE)).catch(() => undefined);
   if (bytes === undefined || bytes.length < CRC_BYTES) return undefined;
   const text = bytes.subarray(CRC_BYTES);
   if (crc32(text) !== bytes.readUInt32LE(0)) return undefined;

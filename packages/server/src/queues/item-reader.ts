@@ -15,6 +15,9 @@ import type { ItemSource } from './item-source.ts';
 const BLOCK_BYTES = 1024 * 1024;
 const FRAGMENT = ENTRY_FLAG.first | ENTRY_FLAG.middle | ENTRY_FLAG.last;
 
+/** Told of items that were taken from an entry, and of the place of the first of them. */
+export type TakenListener = (sensor: SensorId, items: number, stream: StreamDefinition, place: Position) => void;
+
 /**
  * Takes the items of a source one after another, from a position on. Taking is synchronous as far as blocks are in
  * memory; `load` brings the next one.
@@ -39,7 +42,7 @@ export class ItemReader {
   #ahead: readonly CountedEntry[] | undefined;
   #loading: Promise<void> | undefined;
   #lost = 0;
-  readonly #onTaken: ((sensor: SensorId, items: number, stream: StreamDefinition) => void) | undefined;
+  readonly #onTaken: TakenListener | undefined;
   readonly #isGone: ((entry: Entry) => boolean) | undefined;
 
   /**
@@ -50,7 +53,7 @@ export class ItemReader {
     source: ItemSource,
     format: Format,
     start: { ordinal: number; position?: Position },
-    onTaken?: (sensor: SensorId, items: number, stream: StreamDefinition) => void,
+    onTaken?: TakenListener,
     isGone?: (entry: Entry) => boolean,
   ) {
     this.#onTaken = onTaken;
@@ -111,7 +114,10 @@ export class ItemReader {
         continue;
       }
       const taken = this.#takeFrom(loaded, wanted, out);
-      if (taken > 0) this.#onTaken?.(loaded.entry.stream.sensor, taken, loaded.entry.stream);
+      if (taken > 0) {
+        const { sequence, stream } = loaded.entry;
+        this.#onTaken?.(stream.sensor, taken, stream, { sequence, record: this.#ordinal - taken - loaded.ordinal });
+      }
       wanted -= taken;
     }
   }

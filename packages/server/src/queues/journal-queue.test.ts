@@ -52,6 +52,10 @@ async function queueOn(topic: TopicLog, options: { cursor?: CursorState; limit?:
     cursor,
     changed: () => {},
     revision: () => 1,
+    readReplay: () => {
+      throw new Error('not here');
+    },
+    replayFailed: () => {},
   });
 }
 
@@ -229,7 +233,7 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
           queue.close();
           queue = await queueOn(topic, { cursor });
         } else {
-          queue.release();
+          queue.forgetBlocks();
         }
         assert.equal(queue.length, model.length);
       }

@@ -1,10 +1,14 @@
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { Format } from '../formats/port.ts';
 import type { Entry, Position, TopicLog } from '../journal/port.ts';
-import type { CursorState, QueueDefinition, QueueFilter } from '../registry/port.ts';
-import { ItemReader } from './item-reader.ts';
+import type { CursorState, QueueDefinition, QueueFilter, ReplayState } from '../registry/port.ts';
+import { ClaimDesk } from './claim-desk.ts';
+import { type Claim, type Claims, isBefore, MAX_CLAIMED } from './claims.ts';
+import { ItemReader, type TakenListener } from './item-reader.ts';
 import { currentFilters, type ItemSource, openSource } from './item-source.ts';
-import type { Queue, QueueInfo } from './port.ts';
+import { readPlaces } from './placed-items.ts';
+import type { ClaimedItem, Queue, QueueInfo, Settled } from './port.ts';
+import { Replays, type ReplaysOptions } from './replays.ts';
 import { SideList } from './side-list.ts';
 
 /** Bounds of one answer to `range` and `peek` (docs/journal.md, rule 26). */
@@ -32,6 +36,8 @@ export interface QueueParts {
   readonly onTaken?: (sensor: SensorId, items: number) => void;
   /** Whether the file of an announcement was removed. */
   readonly isGone?: (entry: Entry) => boolean;
+  readonly readReplay: ReplaysOptions['read'];
+  readonly replayFailed: ReplaysOptions['failed'];
 }
 
 /** A queue: a cursor on a topic of the journal, what was given back, and what was pushed (docs/journal.md, rules 19 to 25). */
@@ -53,6 +59,15 @@ export class JournalQueue implements Queue {
   #givenBack: Buffer[];
   #givenBackBytes: number;
   #side = new SideList();
+  readonly #desk: ClaimDesk;
+  readonly #claims: Claims;
+  readonly #replays: Replays;
+  /** The item that was just read, while one is being claimed. */
+  #claiming = false;
+  #justRead: { sensor: SensorId; place: Position } | undefined;
+  #rewound: number;
+  /** Items of replays that have been staged and are not any more. */
+  #replayed: number;
   #taken: number;
   #dropped: number;
   #flushed: number;
@@ -75,7 +90,28 @@ export class JournalQueue implements Queue {
     this.#onTaken = parts.onTaken;
     this.#isGone = parts.isGone;
     const { sequence, record, taken, dropped, flushed, givenBack } = parts.cursor;
-    this.#savedSequence = sequence;
+    this.#savedSequence = oldestOf(parts.cursor).sequence;
+    this.#desk = new ClaimDesk(parts.cursor.claims, {
+      read: (places) => readPlaces(this.#source, this.#format, places, this.#isGone),
+      taken: (sensor) => this.#onTaken?.(sensor, 1),
+      lost: () => {
+        this.#dropped += 1;
+      },
+      changed: () => this.#claimsChanged(),
+    });
+    this.#claims = this.#desk.claims;
+    this.#rewound = parts.cursor.rewound ?? 0;
+    this.#replayed = parts.cursor.replayed ?? 0;
+    this.#replays = new Replays(parts.cursor.replays ?? [], {
+      read: parts.readReplay,
+      failed: parts.replayFailed,
+      changed: () => this.#changed(),
+      room: () => this.#definition.limit - this.length,
+      arrived: () => {
+        this.#changed();
+        this.#notify();
+      },
+    });
     this.#source = source;
     this.#reader = this.#readerAt(ordinal, { sequence, record });
     this.#taken = taken;
@@ -88,12 +124,13 @@ export class JournalQueue implements Queue {
 
   static async open(definition: QueueDefinition, parts: QueueParts): Promise<JournalQueue> {
     const { log, cursor } = parts;
-    const source = await openSource(log, definition.filters, cursor);
+    const source = await openSource(log, definition.filters, oldestOf(cursor));
     try {
       const side = await placed(cursor.side ?? [], source);
       const queue = new JournalQueue(definition, parts, source, await source.ordinalOf(cursor));
       queue.#side = side;
       queue.#dropOverLimit();
+      queue.#replays.pump();
       return queue;
     } catch (error) {
       source.close();
@@ -102,7 +139,8 @@ export class JournalQueue implements Queue {
   }
 
   get length(): number {
-    return Math.max(0, this.#source.endOrdinal - this.#reader.ordinal) + this.#givenBack.length + this.#side.length;
+    const held = this.#givenBack.length + this.#claims.returned + this.#replays.staged;
+    return Math.max(0, this.#source.endOrdinal - this.#reader.ordinal) + this.#side.length + held;
   }
 
   /** The topic of the journal that holds its items. */
@@ -134,14 +172,23 @@ export class JournalQueue implements Queue {
 
   info(): QueueInfo {
     const { uuid, topic, description, limit, filters, credential, createdAt } = this.#definition;
-    const counts = { length: this.length, taken: this.#taken, dropped: this.#dropped, flushed: this.#flushed };
+    const counts = {
+      length: this.length,
+      taken: this.#taken,
+      dropped: this.#dropped,
+      flushed: this.#flushed,
+      claimed: this.#claims.held,
+      rewound: this.#rewound,
+      replayed: this.#replayed + this.#replays.staged,
+      replays: this.#replays.list(),
+    };
     const group = filters.at(-1)?.sensors ?? 'all';
     const access = credential && { credential: { push: credential.push, createdAt: credential.createdAt } };
     return { uuid, topic, description, limit, group, ...access, createdAt, revision: this.#revision(), ...counts };
   }
 
   pop(count: number): Buffer[] | Promise<Buffer[]> {
-    if (this.#line !== undefined) return this.#wait(() => this.#popSlowly(count, []));
+    if (this.#line !== undefined || this.#claims.returned > 0) return this.#wait(() => this.#popSlowly(count, []));
     const items: Buffer[] = [];
     this.#take(count, items);
     if (items.length < count && this.#reader.behind) return this.#wait(() => this.#popSlowly(count, items));
@@ -203,8 +250,63 @@ export class JournalQueue implements Queue {
     return this.#oldest(0, Math.min(count, MAX_RANGE_ITEMS), MAX_RANGE_BYTES);
   }
 
+  claim(count: number, ms: number): Promise<ClaimedItem[]> {
+    return this.#wait(async () => {
+      const claimed = await this.#desk.holdReturned(count, ms);
+      while (claimed.length < count && this.#claims.hasRoom) {
+        const item = await this.#claimNext(ms, claimed.length > 0);
+        if (item === undefined) break;
+        claimed.push(item);
+      }
+      this.#changed();
+      if (claimed.length === 0 && this.length > 0 && !this.#claims.hasRoom) {
+        throw new D4Error(
+          'D4_TOO_MANY_CLAIMED',
+          `consumers of queue ${this.uuid} have ${MAX_CLAIMED.items} items or ${MAX_CLAIMED.bytes} bytes that are not acknowledged: acknowledge some first`,
+        );
+      }
+      return claimed;
+    });
+  }
+
+  isClaimed(id: string): boolean {
+    return this.#claims.isHeld(id);
+  }
+
+  acknowledge(ids: readonly string[]): Settled {
+    const result = this.#desk.acknowledge(ids);
+    this.#taken += result.settled;
+    if (result.settled > 0) this.#claimsChanged();
+    return result;
+  }
+
+  release(ids: readonly string[]): Settled {
+    const result = this.#desk.release(ids);
+    if (result.settled > 0) this.#claimsChanged();
+    return result;
+  }
+
+  /** Begins a replay; see `Replays`. */
+  replay(replay: Parameters<Replays['add']>[0]): ReplayState {
+    return this.#replays.add(replay);
+  }
+
+  cancelReplay(id: string): ReplayState | undefined {
+    return this.#replays.cancel(id);
+  }
+
+  /**
+   * Moves the position back, if it is behind that place. Nothing is popped meanwhile.
+   * @returns how many items come again
+   */
+  rewindTo(place: Position): Promise<number> {
+    return this.#wait(() => this.#reopen(this.#definition.filters, place));
+  }
+
   flush(): number {
-    const { length } = this;
+    const length = this.length + this.#claims.held;
+    this.#replayed += this.#replays.cancelAll();
+    this.#claims.clear();
     this.#givenBack = [];
     this.#givenBackBytes = 0;
     this.#side = new SideList();
@@ -224,7 +326,7 @@ export class JournalQueue implements Queue {
     const before = this.#definition;
     this.#definition = definition;
     if (JSON.stringify(before.filters) === JSON.stringify(definition.filters)) this.#dropOverLimit();
-    else await this.#wait(() => this.#refilter(definition.filters));
+    else await this.#wait(() => this.#reopen(definition.filters));
   }
 
   /** The state to save: position, counts, what was given back and what was pushed, all of the same moment. */
@@ -234,10 +336,21 @@ export class JournalQueue implements Queue {
       await this.#reader.position();
       position = this.#positionNow();
     }
-    const givenBack = this.#givenBack.toReversed().map((item) => item.toString('base64'));
+    const { runs: claims, items: unplaced } = this.#claims.saved();
+    const givenBack = [...unplaced, ...this.#givenBack.toReversed()].map((item) => item.toString('base64'));
     const side = this.#side.items.map(({ sequence, saved: item }) => ({ sequence, item }));
     const counts = { taken: this.#taken, dropped: this.#dropped, flushed: this.#flushed };
-    return { ...position, ...counts, givenBack, ...(side.length > 0 && { side }) };
+    const replays = this.#replays.list();
+    return {
+      ...position,
+      ...counts,
+      givenBack,
+      ...(side.length > 0 && { side }),
+      ...(claims.length > 0 && { claims }),
+      ...(this.#rewound > 0 && { rewound: this.#rewound }),
+      ...(this.#replayed > 0 && { replayed: this.#replayed }),
+      ...(replays.length > 0 && { replays }),
+    };
   }
 
   /**
@@ -247,18 +360,30 @@ export class JournalQueue implements Queue {
    */
   giveUpBefore(sequence: number): Promise<ReadonlyMap<SensorId, number>> {
     return this.#wait(async () => {
+      const claimed = this.#giveUpClaims(sequence);
       const position = await this.#reader.position();
-      if (position.sequence >= sequence) return new Map();
+      if (position.sequence >= sequence) return claimed;
       const lost = await this.#waitingBetween(position, sequence);
+      for (const [sensor, items] of claimed) lost.set(sensor, (lost.get(sensor) ?? 0) + items);
       const ordinal = await this.#source.ordinalOf({ sequence, record: 0 });
       // A flush, or the limit, may have come in between.
       const given = ordinal - this.#reader.ordinal;
-      if (given <= 0) return new Map();
+      if (given <= 0) return claimed;
       this.#reader = this.#readerAt(ordinal, { sequence, record: 0 });
       this.#dropped += given;
       this.#changed();
       return lost;
     });
+  }
+
+  /** Those whose place is given up are dropped, also where somebody has them. @returns how many, by sensor */
+  #giveUpClaims(sequence: number): Map<SensorId, number> {
+    const counts = new Map<SensorId, number>();
+    const given = this.#claims.forgetBefore(sequence);
+    for (const { sensor } of given) if (sensor !== undefined) counts.set(sensor, (counts.get(sensor) ?? 0) + 1);
+    this.#dropped += given.length;
+    if (given.length > 0) this.#changed();
+    return counts;
   }
 
   /** Items of this queue from a position to a sequence, by sensor. */
@@ -278,18 +403,20 @@ export class JournalQueue implements Queue {
   }
 
   /** A state that `cursor` gave is durable. */
-  saved({ sequence }: CursorState): void {
-    this.#savedSequence = sequence;
+  saved(state: CursorState): void {
+    this.#savedSequence = oldestOf(state).sequence;
   }
 
   /** Lets go of the blocks in memory. */
-  release(): void {
+  forgetBlocks(): void {
     if (this.#line === undefined) this.#reader.release();
   }
 
   /** Stops following the topic; waiting pops end empty. */
   close(): void {
     this.#closed = true;
+    this.#desk.close();
+    this.#replays.close();
     this.#stopListening();
     this.#listeners.clear();
     this.#source.close();
@@ -297,7 +424,11 @@ export class JournalQueue implements Queue {
 
   #readerAt(ordinal: number, position?: Position): ItemReader {
     const start = position === undefined ? { ordinal } : { ordinal, position };
-    return new ItemReader(this.#source, this.#format, start, this.#onTaken, this.#isGone);
+    const onTaken: TakenListener = (sensor, items, _stream, place) => {
+      if (this.#claiming) this.#justRead = { sensor, place };
+      else this.#onTaken?.(sensor, items);
+    };
+    return new ItemReader(this.#source, this.#format, start, onTaken, this.#isGone);
   }
 
   /** A cursor that has taken everything moves on with the end, so that it does not hold what others have sent. */
@@ -320,6 +451,7 @@ export class JournalQueue implements Queue {
   }
 
   async #popSlowly(count: number, items: Buffer[]): Promise<Buffer[]> {
+    await this.#popReturned(count, items);
     this.#take(count - items.length, items);
     while (items.length < count && this.#reader.behind && !this.#closed) {
       try {
@@ -334,15 +466,64 @@ export class JournalQueue implements Queue {
     return items;
   }
 
-  /** Goes over to other filters. Nothing is popped meanwhile; a flush may come in between. */
-  async #refilter(filters: readonly QueueFilter[]): Promise<void> {
+  /** Takes items that have come back from consumers. */
+  async #popReturned(count: number, items: Buffer[]): Promise<void> {
+    if (this.#claims.returned === 0) return;
+    await this.#desk.takeReturned(count, ({ sensor }, item) => {
+      items.push(item);
+      this.#taken += 1;
+      if (sensor !== undefined) this.#onTaken?.(sensor, 1);
+      this.#changed();
+    });
+  }
+
+  /**
+   * Claims an item that nobody had before.
+   * @param hasSome whether an error would lose others
+   * @returns undefined where none is left
+   */
+  async #claimNext(ms: number, hasSome: boolean): Promise<ClaimedItem | undefined> {
+    while (!this.#closed) {
+      const items: Buffer[] = [];
+      this.#claiming = true;
+      this.#takeUncounted(1, items);
+      this.#claiming = false;
+      const { place, sensor } = this.#justRead ?? {};
+      this.#justRead = undefined;
+      const [item] = items;
+      if (item !== undefined) return this.#desk.hold({ item, place, sensor }, ms);
+      if (!this.#reader.behind) return undefined;
+      try {
+        await this.#reader.load();
+      } catch (error) {
+        if (hasSome) return undefined;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+
+  #claimsChanged(): void {
+    this.#changed();
+    this.#notify();
+  }
+
+  /**
+   * Goes over to other filters, or back to an earlier place. Nothing is popped meanwhile; a flush may come in between.
+   * @returns how many items come again
+   */
+  async #reopen(filters: readonly QueueFilter[], place?: Position): Promise<number> {
     this.#refiltering = true;
     try {
       for (;;) {
         const reader = this.#reader;
         const position = await reader.position();
-        const source = await openSource(this.#log, filters, position);
-        const ordinal = await source.ordinalOf(position);
+        const start = place !== undefined && isBefore(place, position) ? place : position;
+        const first = this.#claims.first;
+        const oldest = first !== undefined && isBefore(first, start) ? first : start;
+        const source = await openSource(this.#log, filters, oldest);
+        const ordinal = await source.ordinalOf(start);
+        const again = (await source.ordinalOf(position)) - ordinal;
         const pushed = this.#side;
         const { length } = pushed;
         const side = await placed(
@@ -351,14 +532,18 @@ export class JournalQueue implements Queue {
         );
         if (reader !== this.#reader || pushed !== this.#side || length !== pushed.length || this.#closed) {
           source.close();
-          if (this.#closed) return;
+          if (this.#closed) return 0;
           continue;
         }
         this.#source.close();
         this.#source = source;
         this.#side = side;
-        this.#reader = this.#readerAt(ordinal, position);
-        return;
+        this.#reader = this.#readerAt(ordinal, start);
+        if (start === position) return 0;
+        const items = again - this.#claims.forgetFrom(start);
+        this.#rewound += items;
+        this.#changed();
+        return items;
       }
     } finally {
       this.#refiltering = false;
@@ -370,6 +555,11 @@ export class JournalQueue implements Queue {
   }
 
   #take(count: number, items: Buffer[]): void {
+    this.#taken += this.#takeUncounted(count, items);
+  }
+
+  /** @returns how many were taken */
+  #takeUncounted(count: number, items: Buffer[]): number {
     const before = items.length;
     let wanted = count;
     while (wanted > 0) {
@@ -379,13 +569,16 @@ export class JournalQueue implements Queue {
       items.push(item);
       wanted -= 1;
     }
-    this.#takeMerged(wanted, items);
+    const replayed = this.#replays.take(wanted, items);
+    this.#replayed += replayed;
+    this.#takeMerged(wanted - replayed, items);
     const lost = this.#reader.takeLost();
     const taken = items.length - before;
-    if (taken + lost === 0) return;
-    this.#taken += taken;
+    this.#replays.roomMade();
+    if (taken + lost === 0) return 0;
     this.#dropped += lost;
     this.#changed();
+    return taken;
   }
 
   /** What the journal has in memory, and what was pushed, in their order. */
@@ -407,11 +600,22 @@ export class JournalQueue implements Queue {
     }
   }
 
+  /** Those of the oldest items that do not wait at the position. */
+  async #oldestHeld(from: number, count: number): Promise<Buffer[]> {
+    const held = [
+      ...this.#claims.listReturned(from + count),
+      ...this.#givenBack.toReversed(),
+      ...this.#replays.peek(0, Math.max(0, from + count)),
+    ].slice(from, from + count);
+    const returned = await this.#desk.read(held.filter((each): each is Claim => !Buffer.isBuffer(each)));
+    let next = 0;
+    return held.flatMap((each) => (Buffer.isBuffer(each) ? each : (returned[next++] ?? [])));
+  }
+
   /** Items counted from the oldest, without taking them. */
   async #oldest(from: number, count: number, maxBytes: number): Promise<Buffer[]> {
-    const held = this.#givenBack.length;
-    const items: Buffer[] = [];
-    for (let i = from; i < Math.min(held, from + count); i++) items.push(this.#givenBack[held - 1 - i] as Buffer);
+    const items = await this.#oldestHeld(from, count);
+    const held = this.#claims.returned + this.#givenBack.length + this.#replays.staged;
     const skipped = Math.max(0, from - held);
     const skippedPushed = this.#side.within(skipped, this.#reader.ordinal);
     const pushed = this.#side.items.slice(skippedPushed);
@@ -445,15 +649,19 @@ export class JournalQueue implements Queue {
     if (this.#refiltering) return;
     const over = this.length - this.#definition.limit;
     if (over <= 0) return;
-    // What was given back is the oldest.
-    const fromSide = Math.min(over, this.#givenBack.length);
+    // What came back from consumers, or was given back, is the oldest.
+    const returned = this.#claims.dropReturned(over);
+    const fromSide = Math.min(over - returned, this.#givenBack.length);
     for (const item of this.#givenBack.splice(this.#givenBack.length - fromSide, fromSide)) {
       this.#givenBackBytes -= item.length;
     }
+    const replayed = this.#replays.take(over - returned - fromSide, []);
+    this.#replayed += replayed;
     const { ordinal } = this.#reader;
-    const pushed = this.#side.within(over - fromSide, ordinal);
+    const waiting = over - returned - fromSide - replayed;
+    const pushed = this.#side.within(waiting, ordinal);
     this.#side.shift(pushed);
-    const fromJournal = over - fromSide - pushed;
+    const fromJournal = waiting - pushed;
     if (fromJournal > 0) this.#reader = this.#readerAt(ordinal + fromJournal);
     this.#dropped += over;
     this.#changed();
@@ -484,4 +692,11 @@ async function placed(saved: NonNullable<CursorState['side']>, source: ItemSourc
     side.push({ sequence, ordinal, item: Buffer.from(each.item, 'base64'), saved: each.item });
   }
   return side;
+}
+
+/** The first place that a queue is not done with. */
+function oldestOf({ sequence, record, claims = [] }: CursorState): Position {
+  let oldest: Position = { sequence, record };
+  for (const claim of claims) if (isBefore(claim, oldest)) oldest = claim;
+  return oldest;
 }

@@ -1,5 +1,7 @@
 import type { SensorId } from '@d4ts/protocol';
-import type { Actor } from '../registry/port.ts';
+import type { Position, Topic } from '../journal/port.ts';
+import type { Actor, ReplayState } from '../registry/port.ts';
+import type { ReplayBatch } from './replays.ts';
 
 /** What is known of a queue at a moment. */
 export interface QueueInfo {
@@ -18,9 +20,69 @@ export interface QueueInfo {
   readonly taken: number;
   readonly dropped: number;
   readonly flushed: number;
+  /** Items in the hands of consumers, not acknowledged (rule 26); not in `length`. */
+  readonly claimed: number;
+  /** Items that came again: because the position was moved back, and out of replays (rule 47). */
+  readonly rewound: number;
+  readonly replayed: number;
+  /** Those under way, and those that were over last. */
+  readonly replays: readonly ReplayState[];
   /** ms since 1970 */
   readonly createdAt: number;
 }
+
+/** An item that was handed out until it is acknowledged. */
+export interface ClaimedItem {
+  /** For its acknowledgement: the item's own, and the number of the delivery. */
+  readonly id: string;
+  readonly item: Buffer;
+  /** 1 for the first time; after a crash an item may be said to come for the first time again. */
+  readonly delivery: number;
+}
+
+/** What became of ids that a consumer has sent. */
+export interface Settled {
+  readonly settled: number;
+  /** Of items that nobody has: acknowledged before, flushed, or never handed out. */
+  readonly unknown: readonly string[];
+}
+
+/** What a queue got back. */
+export interface Rewound {
+  /** Items that come again. */
+  readonly items: number;
+  /** Where they begin, ms since 1970: as wanted, or the first that the journal has. */
+  readonly from: number;
+  /** Whether the journal has all that was wanted. */
+  readonly complete: boolean;
+}
+
+/** Which part of the past is to come again. Times are ms since 1970. */
+export interface ReplayWish {
+  readonly from: number;
+  /** Up to now if not given. */
+  readonly to?: number;
+  /** The queue's own type if not given. */
+  readonly topic?: Topic;
+  /** If not given, of the queue's own type those of its group, of another one all. */
+  readonly sensors?: readonly SensorId[];
+}
+
+/** Items of a topic's finished files with bytes of a time, as far as the journal does not have them. */
+export interface ArchivedRange {
+  readonly topic: Topic;
+  readonly sensors: 'all' | readonly SensorId[];
+  /** ms since 1970; whole files are read that have bytes of that time. */
+  readonly from: number;
+  readonly to: number;
+  /** The announcement to go on with, and how many items of its file are not wanted. */
+  readonly start: Position;
+  /** Where the journal's part begins, and its time. */
+  readonly journal: { readonly sequence: number; readonly time: number };
+}
+
+/** Reads items of finished files, the oldest announcement first; a place is an announcement and a number of items. */
+export type ArchivedItemReader = (range: ArchivedRange) => AsyncGenerator<ReplayBatch, void>;
 
 /** One queue, as its consumers see it. All items are bytes. */
 export interface Queue {
@@ -53,8 +115,24 @@ export interface Queue {
   range(start: number, stop: number): Promise<Buffer[]>;
   /** The oldest items, without taking them. */
   peek(count: number): Promise<Buffer[]>;
-  /** Moves the cursor to the watermark; the items are counted as flushed. @returns how many they were */
+  /**
+   * Moves the cursor to the watermark; the items are counted as flushed, those in consumers' hands as well, and replays
+   * end. @returns how many they were
+   */
   flush(): number;
+  /**
+   * Hands out up to `count` of the oldest items until they are acknowledged; fewer where there are no more, or where
+   * 10,000 items or 8 MiB are in consumers' hands (rule 26).
+   * @param ms after which those that are not acknowledged are delivered again
+   * @throws {D4Error} D4_TOO_MANY_CLAIMED where items wait but none can be handed out
+   */
+  claim(count: number, ms: number): Promise<ClaimedItem[]>;
+  /** Whether an item is in the hands of who got it under this id. */
+  isClaimed(id: string): boolean;
+  /** Items are dealt with: they count as taken. Listeners of `onItems` are called. */
+  acknowledge(ids: readonly string[]): Settled;
+  /** Items are to be delivered again, at once. Listeners of `onItems` are called. */
+  release(ids: readonly string[]): Settled;
   /** Calls `listener` whenever items may have arrived. @returns how to stop that */
   onItems(listener: () => void): () => void;
 }
@@ -132,6 +210,20 @@ export interface Queues {
   revokeCredential(uuid: string, actor: Actor): Promise<boolean | undefined>;
   /** What a secret opens. @param uuid only if it is this queue */
   accessBy(secret: string, uuid?: string): QueueAccess | undefined;
+  /**
+   * Moves a queue's position back to the first record at or after a time (ms since 1970), as far as the journal reaches:
+   * what came from then on comes again. Nothing happens where the position is before that.
+   * @returns undefined where there is no such queue
+   */
+  rewind(uuid: string, from: number, actor: Actor): Promise<Rewound | undefined>;
+  /**
+   * Puts a part of the past of any type into a queue, beside what comes (rule 47).
+   * @returns undefined where there is no such queue
+   * @throws {D4Error} D4_TYPE_NOT_ACCEPTED, D4_BAD_GROUP, D4_BAD_REQUEST, D4_QUEUE_FULL
+   */
+  replay(uuid: string, wish: ReplayWish, actor: Actor): Promise<ReplayState | undefined>;
+  /** Ends a replay. @returns undefined where there is no such replay */
+  cancelReplay(uuid: string, id: string, actor: Actor): Promise<ReplayState | undefined>;
   /** @returns whether there was one */
   remove(uuid: string, actor: Actor): Promise<boolean>;
   /** Where each queue stands in the journal: what it needs begins there (docs/journal.md, rule 17). */

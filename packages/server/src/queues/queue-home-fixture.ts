@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newSensorId, type SensorId } from '@d4ts/protocol';
 import { pino } from 'pino';
+import { archivedItems } from '../archive/archived-items.ts';
 import type { Format } from '../formats/port.ts';
 import { formatFor } from '../formats/registry.ts';
 import { openFileJournal } from '../journal/files.ts';
 import { ENTRY_KIND, type EntryDraft, type Journal, type StreamDefinition } from '../journal/port.ts';
 import type { Actor, Registry } from '../registry/port.ts';
 import { openSqliteRegistry } from '../registry/sqlite.ts';
-import type { Queues } from './port.ts';
+import type { ArchivedItemReader, Queues } from './port.ts';
 import { openQueues, recordedSequences } from './queues.ts';
 
 export const ACTOR: Actor = { name: 'test' };
@@ -113,7 +114,9 @@ async function open(root: string, segmentBytes: number): Promise<Opened> {
     segmentBytes,
     minimumSequence,
   });
-  return { registry, journal, queues: await openQueues({ registry, journal, formats, log }) };
+  const parts = { root: join(root, 'archive'), journal, formats, log };
+  const archived: ArchivedItemReader = (range) => archivedItems(parts, range);
+  return { registry, journal, queues: await openQueues({ registry, journal, formats, log, archived }) };
 }
 
 async function close({ registry, journal, queues }: Opened): Promise<void> {

@@ -2,11 +2,12 @@ import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { D4Error, type SensorId, sensorIdFrom, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
-import { ENTRY_KIND, type Entry, type Journal, type Position, type Topic } from '../journal/port.ts';
-import type { Actor, CursorState, QueueDefinition, Registry, Versioned } from '../registry/port.ts';
+import { ENTRY_KIND, type Entry, type Journal, type Position, type Topic, type TopicLog } from '../journal/port.ts';
+import type { Actor, CursorState, QueueDefinition, Registry, ReplayState, Versioned } from '../registry/port.ts';
 import { newToken, tokenHash } from '../registry/tokens.ts';
 import { JournalQueue } from './journal-queue.ts';
 import type {
+  ArchivedItemReader,
   NewQueue,
   Queue,
   QueueAccess,
@@ -14,8 +15,12 @@ import type {
   QueueInfo,
   QueuePlace,
   Queues,
+  ReplayWish,
+  Rewound,
   UnknownQueueConsumer,
 } from './port.ts';
+import { readReplay } from './replay-reader.ts';
+import type { ReplayBatch } from './replays.ts';
 
 /** A queue drops its oldest items beyond this many, unless it has a limit of its own (docs/journal.md, rule 23). */
 const DEFAULT_QUEUE_LIMIT = 100_000_000;
@@ -35,6 +40,8 @@ interface QueuesOptions {
   readonly log: Logger;
   /** Told of the items of sensors that consumers have taken out of any queue of a topic. */
   readonly onTaken?: (sensor: SensorId, topic: Topic, items: number) => void;
+  /** For replays of what the journal does not have any more; without it they have the journal alone. */
+  readonly archived?: ArchivedItemReader;
 }
 
 /** Opens all queues of the registry over the journal, at the positions that were saved. */
@@ -55,6 +62,10 @@ export function recordedSequences(registry: Registry, formats: (topic: Topic) =>
     const cursor = record > 0 ? sequence + 1 : sequence;
     const recorded = [cursor, side.at(-1)?.sequence ?? 1, value.filters.at(-1)?.from ?? 1];
     highest.set(topic, Math.max(highest.get(topic) ?? 1, ...recorded));
+    for (const { topic: replayed, journalTo } of cursors.get(uuid)?.replays ?? []) {
+      const source = sourceTopic(replayed, formats(replayed));
+      highest.set(source, Math.max(highest.get(source) ?? 1, journalTo));
+    }
   }
   return (topic) => highest.get(topic) ?? 1;
 }
@@ -76,6 +87,7 @@ class JournalQueues implements Queues {
   readonly #formats: (topic: Topic) => Format;
   readonly #log: Logger;
   readonly #onTaken: QueuesOptions['onTaken'];
+  readonly #archived: QueuesOptions['archived'];
   readonly #queues = new Map<string, JournalQueue>();
   readonly #unsaved = new Set<JournalQueue>();
   readonly #listeners = new Set<() => void>();
@@ -87,9 +99,11 @@ class JournalQueues implements Queues {
   #active = new Set<JournalQueue>();
   #saveTimer: NodeJS.Timeout | undefined;
   #saving: Promise<void> = Promise.resolve();
+  #saveFailed = false;
 
   constructor(options: QueuesOptions) {
     this.#onTaken = options.onTaken;
+    this.#archived = options.archived;
     this.#registry = options.registry;
     this.#journal = options.journal;
     this.#formats = options.formats;
@@ -189,6 +203,83 @@ class JournalQueues implements Queues {
     return found;
   }
 
+  async rewind(uuid: string, from: number, actor: Actor): Promise<Rewound | undefined> {
+    const definition = this.#registry.queues.get(uuid)?.value;
+    if (definition === undefined || this.#queues.get(uuid) === undefined) return undefined;
+    const log = await this.#journal.open(sourceTopic(definition.topic, this.#formats(definition.topic)));
+    const place = await log.positionAt(from);
+    const began = await firstTime(log);
+    if (place.sequence < (definition.filters[0]?.from ?? 0)) {
+      // What came before the queue was made is let in by the group that it was made with.
+      const earlier = ({ filters: [first, ...rest], ...others }: QueueDefinition): QueueDefinition => ({
+        ...others,
+        filters: first === undefined ? rest : [{ ...first, from: Math.min(first.from, place.sequence) }, ...rest],
+      });
+      await this.#change(uuid, earlier, actor);
+    }
+    const queue = this.#queues.get(uuid);
+    if (queue === undefined) return undefined;
+    const items = await queue.rewindTo(place);
+    const complete = log.firstSequence === 1 || (began !== undefined && from >= began);
+    const rewound = { items, from: complete ? from : (began ?? Date.now()), complete };
+    await this.#registry.audit.record({
+      kind: 'queue-rewound',
+      key: uuid,
+      actor,
+      details: { wanted: from, ...rewound },
+    });
+    return rewound;
+  }
+
+  async replay(uuid: string, wish: ReplayWish, actor: Actor): Promise<ReplayState | undefined> {
+    const queue = this.#queues.get(uuid);
+    if (queue === undefined) return undefined;
+    const topic = wish.topic === undefined ? queue.topic : this.#acceptedTopic(wish.topic);
+    const startedAt = Date.now();
+    const { from, to = startedAt } = wish;
+    if (from >= to) {
+      throw new D4Error('D4_BAD_REQUEST', 'nothing lies between these times: the first has to be the earlier one');
+    }
+    const own = topic === queue.topic ? queue.info().group : 'all';
+    const sensors = wish.sensors === undefined ? own : groupOf(wish.sensors);
+    const format = this.#formats(topic);
+    const log = await this.#journal.open(sourceTopic(topic, format));
+    const began = await firstTime(log);
+    const start = await log.positionAt(from);
+    const journalTo = (await log.positionAt(to)).sequence;
+    const journalFrom = Math.min(start.sequence, journalTo);
+    const counts = await log.itemsBetween({ sequence: journalFrom, record: 0 }, journalTo);
+    let journalItems = 0;
+    for (const [sensor, items] of counts) if (sensors === 'all' || sensors.includes(sensor)) journalItems += items;
+    // Paths are announced in the journal, which has them as long as there are the files.
+    const isOlder = log.firstSequence > 1 && (began === undefined || from < began) && format.items === 'records';
+    const fromArchive = isOlder && this.#archived !== undefined;
+    const replay = queue.replay({
+      topic,
+      sensors,
+      from,
+      to,
+      startedAt,
+      source: fromArchive ? 'archive' : 'journal',
+      sequence: fromArchive ? 0 : journalFrom,
+      record: 0,
+      journalFrom,
+      journalTo,
+      journalItems,
+      journalTime: began ?? startedAt,
+    });
+    const details = { replay: replay.id, topic, sensors, from, to };
+    await this.#registry.audit.record({ kind: 'replay-started', key: uuid, actor, details });
+    return replay;
+  }
+
+  async cancelReplay(uuid: string, id: string, actor: Actor): Promise<ReplayState | undefined> {
+    const cancelled = this.#queues.get(uuid)?.cancelReplay(id);
+    if (cancelled === undefined) return undefined;
+    await this.#registry.audit.record({ kind: 'replay-cancelled', key: uuid, actor, details: { replay: id } });
+    return cancelled;
+  }
+
   async remove(uuid: string, actor: Actor): Promise<boolean> {
     const removed = await this.#registry.queues.remove(uuid, actor);
     const queue = this.#queues.get(uuid);
@@ -235,7 +326,7 @@ class JournalQueues implements Queues {
   }
 
   forgetBlocks(source: string): void {
-    for (const queue of this.#queues.values()) if (queue.source === source) queue.release();
+    for (const queue of this.#queues.values()) if (queue.source === source) queue.forgetBlocks();
   }
 
   onChange(listener: () => void): () => void {
@@ -328,9 +419,14 @@ class JournalQueues implements Queues {
     const end: CursorState = { sequence: log.endSequence, record: 0, taken: 0, dropped: 0, flushed: 0, givenBack: [] };
     let opened: JournalQueue | undefined;
     const tell = this.#onTaken;
+    const readOn = (replay: ReplayState) => this.#readReplay(replay);
     const queue = await JournalQueue.open(definition, {
       ...(tell !== undefined && { onTaken: (sensor, items) => tell(sensor, topic, items) }),
       isGone: (entry) => isRemoved(this.#registry, topic, entry),
+      readReplay: readOn,
+      replayFailed: ({ id }, error) => {
+        this.#log.error({ err: error, queue: uuid, replay: id }, 'a replay has failed: begin another one');
+      },
       log,
       format,
       cursor: saved ?? end,
@@ -341,6 +437,17 @@ class JournalQueues implements Queues {
     this.#queues.set(uuid, queue);
     this.#changed(queue);
     return queue;
+  }
+
+  async *#readReplay(replay: ReplayState): AsyncGenerator<ReplayBatch, void> {
+    const { topic } = replay;
+    const format = this.#formats(topic);
+    yield* readReplay(replay, {
+      log: await this.#journal.open(sourceTopic(topic, format)),
+      format,
+      isGone: (entry) => isRemoved(this.#registry, topic, entry),
+      archived: this.#archived,
+    });
   }
 
   #changed(queue: JournalQueue): void {
@@ -364,8 +471,11 @@ class JournalQueues implements Queues {
         const state = states.get(queue.uuid);
         if (state !== undefined) queue.saved(state);
       }
+      if (this.#saveFailed) this.#log.info('the positions of queues are saved again');
+      this.#saveFailed = false;
     } catch (error) {
-      this.#log.error({ err: error }, 'cannot save the positions of queues: trying again');
+      if (!this.#saveFailed) this.#log.error({ err: error }, 'cannot save the positions of queues: trying again');
+      this.#saveFailed = true;
       for (const queue of queues) {
         if (this.#queues.get(queue.uuid) === queue) this.#changed(queue);
       }
@@ -376,13 +486,19 @@ class JournalQueues implements Queues {
     const active = this.#active;
     this.#active = new Set();
     for (const queue of this.#queues.values()) {
-      if (!active.has(queue)) queue.release();
+      if (!active.has(queue)) queue.forgetBlocks();
     }
   }
 
   #announce(): void {
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+/** The time of the first entry that the journal has of a topic, ms since 1970. */
+async function firstTime(log: TopicLog): Promise<number | undefined> {
+  const [first] = await log.read(log.firstSequence, 1);
+  return first?.time;
 }
 
 /** Sensors of a group: each once, in order. */

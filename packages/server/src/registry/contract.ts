@@ -205,6 +205,21 @@ export function testRegistryContract(adapter: string, makeFixture: () => Promise
       }));
   });
 
+  describe(`${adapter}: ends of acknowledged streams`, () => {
+    it('are kept over a restart, and forgotten by their age', () =>
+      withRegistry(async (registry, reopen) => {
+        const sensor = newSensorId();
+        const [old, young] = ['0a'.repeat(16), '0b'.repeat(16)];
+        await registry.endedStreams.put(old, { sensor, topic: '3', total: 2 ** 40 }, 1_000);
+        await registry.endedStreams.put(young, { sensor, topic: 'maltrail', total: 0 }, 2_000);
+        const again = await reopen();
+        assert.deepEqual(again.endedStreams.get(old), { sensor, topic: '3', total: 2 ** 40 });
+        await again.endedStreams.forgetBefore(2_000);
+        assert.equal(again.endedStreams.get(old), undefined);
+        assert.deepEqual(again.endedStreams.get(young), { sensor, topic: 'maltrail', total: 0 });
+      }));
+  });
+
   describe(`${adapter}: cursors`, () => {
     it('are saved and removed', () =>
       withRegistry(async (registry, reopen) => {

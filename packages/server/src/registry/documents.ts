@@ -131,6 +131,44 @@ const cursor = Type.Object({
   flushed: Type.Number(),
   givenBack: Type.Array(Type.String()),
   side: Type.Optional(Type.Array(Type.Object({ sequence: Type.Number(), item: Type.String() }))),
+  claims: Type.Optional(
+    Type.Array(
+      Type.Object({ sequence: count, record: count, count, deliveries: count, sensor: Type.Optional(sensorId) }),
+    ),
+  ),
+  rewound: Type.Optional(count),
+  replayed: Type.Optional(count),
+  replays: Type.Optional(
+    Type.Array(
+      Type.Object({
+        id: Type.String(),
+        topic: Type.String(),
+        sensors: Type.Union([Type.Literal('all'), Type.Array(sensorId)]),
+        from: time,
+        to: time,
+        state: Type.Union([
+          Type.Literal('running'),
+          Type.Literal('done'),
+          Type.Literal('cancelled'),
+          Type.Literal('failed'),
+        ]),
+        error: Type.Optional(Type.String()),
+        startedAt: time,
+        finishedAt: Type.Optional(time),
+        source: Type.Union([Type.Literal('archive'), Type.Literal('journal')]),
+        sequence: count,
+        record: count,
+        journalFrom: count,
+        journalTo: count,
+        journalItems: count,
+        journalDone: count,
+        journalTime: time,
+        delivered: count,
+        lost: count,
+        missingFiles: count,
+      }),
+    ),
+  ),
 });
 
 const sensorActivity = Type.Object({

@@ -20,8 +20,18 @@ export function writeFileDurably(file: string, content: string, mode: number): v
   syncFolder(dirname(file));
 }
 
+/** Makes a file's bytes durable. */
+export function syncFile(file: string): void {
+  const descriptor = openSync(file, 'r+');
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Makes creations, renames and removals in a folder durable. Windows has no such call and needs none. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   if (process.platform === 'win32') return;
   const descriptor = openSync(folder, 'r');
   try {

@@ -32,16 +32,7 @@ function target<K extends string, P extends Record<string, TSchema>>(kind: K, pr
   return Type.Object({ kind: Type.Literal(kind), ...properties }, { title, additionalProperties: false });
 }
 
-const SYSLOG_LEVEL_NAMES = [
-  'emergency',
-  'alert',
-  'critical',
-  'error',
-  'warning',
-  'notice',
-  'info',
-  'debug',
-] as const;
+const SYSLOG_LEVEL_NAMES = ['emergency', 'alert', 'critical', 'error', 'warning', 'notice', 'info', 'debug'] as const;
 const SYSLOG_FACILITY_NAMES = [
   'kern',
   'user',
@@ -67,7 +58,14 @@ const SYSLOG_FACILITY_NAMES = [
 
 /** Every target that an exporter can have, by `kind`. */
 export const EXPORT_TARGETS = {
-  udp: target('udp', { host, port, rate }),
+  udp: target('udp', {
+    host,
+    port,
+    rate,
+    everyLine: Type.Optional(
+      Type.Boolean({ description: 'Of type maltrail: also lines that are no events, which are left out if not given' }),
+    ),
+  }),
   tcp: target('tcp', { host, port, keepAlive }),
   tls: target('tls', { host, port, keepAlive, ...check }),
   unix: target('unix', {

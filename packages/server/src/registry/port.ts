@@ -310,6 +310,51 @@ export interface CursorState {
   readonly givenBack: readonly string[];
   /** Items pushed from outside, the oldest first, each before the entry with its sequence; base64. */
   readonly side?: readonly { readonly sequence: number; readonly item: string }[];
+  /** Items before the position that were handed out and are not acknowledged (rule 26). */
+  readonly claims?: readonly ClaimedRun[];
+  /** Items that came again: by moving the position back, and by replays. */
+  readonly rewound?: number;
+  readonly replayed?: number;
+  readonly replays?: readonly ReplayState[];
+}
+
+/** Items of one entry that follow each other: not acknowledged, and handed out as often. */
+export interface ClaimedRun {
+  readonly sequence: number;
+  readonly record: number;
+  readonly count: number;
+  readonly deliveries: number;
+  readonly sensor?: SensorId;
+}
+
+/** A part of the past that is put into a queue, and how far that is (docs/journal.md, rule 47). Times are ms since 1970. */
+export interface ReplayState {
+  readonly id: string;
+  readonly topic: string;
+  readonly sensors: 'all' | readonly SensorId[];
+  readonly from: number;
+  readonly to: number;
+  readonly state: 'running' | 'done' | 'cancelled' | 'failed';
+  /** Why it failed. */
+  readonly error?: string;
+  readonly startedAt: number;
+  readonly finishedAt?: number;
+  /** Where the next item is: in the file of an announcement, or in the journal. */
+  readonly source: 'archive' | 'journal';
+  readonly sequence: number;
+  readonly record: number;
+  /** The part that the journal has, and items in it. */
+  readonly journalFrom: number;
+  readonly journalTo: number;
+  readonly journalItems: number;
+  readonly journalDone: number;
+  /** Of the journal's first entry, when it was begun: what is older comes from the archive. */
+  readonly journalTime: number;
+  /** Items that were handed over, and those that could not be read. */
+  readonly delivered: number;
+  readonly lost: number;
+  /** Files that are not there any more, or cannot be read. */
+  readonly missingFiles: number;
 }
 
 /** Per sensor and topic. Times are ms since 1970. */

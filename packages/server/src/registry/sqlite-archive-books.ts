@@ -1,6 +1,7 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import { parseSensorId, type SensorId } from '@d4ts/protocol';
 import type { ArchiveBooks, ArchiveBooksChange, ArchiveHolding, ArchiveRemoval } from './port.ts';
+import { rowCrc } from './row-check.ts';
 import type { CollectionStore } from './sqlite-collection.ts';
 import { inTransaction } from './sqlite-format.ts';
 
@@ -101,9 +102,10 @@ export class SqliteArchiveBooks implements ArchiveBooks {
       saveRemoval.run(topic, sensor, Math.floor(at / HOUR_MS), why, before, at, files, bytes);
     }
     if (unlinking === undefined) return;
+    const text = JSON.stringify(unlinking);
     database
-      .prepare('INSERT OR REPLACE INTO progress (role, value) VALUES (?, ?)')
-      .run(UNLINKING, JSON.stringify(unlinking));
+      .prepare('INSERT OR REPLACE INTO progress (role, value, crc) VALUES (?, ?, ?)')
+      .run(UNLINKING, text, rowCrc(UNLINKING, text));
   }
 }
 

@@ -108,5 +108,11 @@ function recordOf(row: Record<string, SQLOutputValue>): AuditRecord {
 }
 
 function documentOf(value: SQLOutputValue | undefined): unknown {
-  return typeof value === 'string' ? JSON.parse(value) : undefined;
+  if (typeof value !== 'string') return undefined;
+  try {
+    return JSON.parse(value);
+  } catch {
+    // Records carry no CRC of their own: one that is damaged must not hide those around it.
+    return { damaged: value };
+  }
 }

@@ -3,6 +3,7 @@ import { D4Error } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { DocumentParser } from './documents.ts';
 import type { Actor, Change, Collection, Versioned } from './port.ts';
+import { rowCrc } from './row-check.ts';
 import { inTransaction } from './sqlite-format.ts';
 import type { Vault } from './vault.ts';
 
@@ -68,10 +69,11 @@ export class SqliteCollection<T extends object> implements Collection<T> {
   async put(key: string, value: T, actor: Actor, expectedRevision?: number): Promise<Versioned<T>> {
     const before = this.#expect(key, expectedRevision);
     const after: Versioned<T> = { revision: (before?.revision ?? 0) + 1, value };
+    const text = JSON.stringify(this.#sealed(key, value));
     this.#commit(() => {
       this.#store.database
-        .prepare('INSERT OR REPLACE INTO document (collection, key, revision, value) VALUES (?, ?, ?, ?)')
-        .run(this.#spec.name, key, after.revision, JSON.stringify(this.#sealed(key, value)));
+        .prepare('INSERT OR REPLACE INTO document (collection, key, revision, value, crc) VALUES (?, ?, ?, ?, ?)')
+        .run(this.#spec.name, key, after.revision, text, rowCrc(this.#spec.name, key, after.revision, text));
       this.#audit(key, before?.value, value, actor);
     });
     this.#documents.set(key, after);

@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { D4Error } from '@d4ts/protocol';
+import { addRowChecks } from './row-check.ts';
+import { type Schema, schemaMadeBy } from './salvage.ts';
 
 /** Brings the tables from one format version to the next; called within a transaction. */
 export type Migration = (database: DatabaseSync) => void;
@@ -45,6 +47,7 @@ export const MIGRATIONS: readonly Migration[] = [
       ) WITHOUT ROWID;
       CREATE INDEX ended_stream_at ON ended_stream (at);
     `),
+  addRowChecks,
 ];
 
 /** What is left out of streams is counted, and what comes in a day. */
@@ -107,7 +110,15 @@ function tellEventsFromChanges(database: DatabaseSync): void {
 function formatVersion(database: DatabaseSync): number {
   database.exec('CREATE TABLE IF NOT EXISTS format (version INTEGER NOT NULL)');
   const row = database.prepare('SELECT max(version) AS version FROM format').get();
-  return typeof row?.version === 'number' ? row.version : 0;
+  const version = typeof row?.version === 'number' ? row.version : 0;
+  const second = witnessOf(database);
+  if (second !== 0 && second !== version) throw new Error(`its format is ${version} here and ${second} there`);
+  return version;
+}
+
+/** The version that stands in the file's header as well, so that a damaged number is not taken for a newer version; 0 in older files. */
+function witnessOf(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.user_version);
 }
 
 /**
@@ -115,6 +126,20 @@ function formatVersion(database: DatabaseSync): number {
  * @throws {D4Error} D4_REGISTRY_FORMAT where a newer version of the program has written it
  */
 export function migrate(database: DatabaseSync, file: string, migrations: readonly Migration[]): void {
+  const version = checkFormat(database, file, migrations);
+  if (version === migrations.length && witnessOf(database) === version) return;
+  inTransaction(database, () => {
+    for (const step of migrations.slice(version)) step(database);
+    database.exec(`DELETE FROM format; PRAGMA user_version = ${migrations.length}`);
+    database.prepare('INSERT INTO format (version) VALUES (?)').run(migrations.length);
+  });
+}
+
+/**
+ * The format version of a database.
+ * @throws {D4Error} D4_REGISTRY_FORMAT; or whatever SQLite says of a damaged file
+ */
+export function checkFormat(database: DatabaseSync, file: string, migrations: readonly Migration[]): number {
   const version = formatVersion(database);
   if (version > migrations.length) {
     throw new D4Error(
@@ -122,12 +147,12 @@ export function migrate(database: DatabaseSync, file: string, migrations: readon
       `${file} has format ${version}, and this version of the program knows formats up to ${migrations.length}: start the newer version that wrote it`,
     );
   }
-  if (version === migrations.length) return;
-  inTransaction(database, () => {
-    for (const step of migrations.slice(version)) step(database);
-    database.exec('DELETE FROM format');
-    database.prepare('INSERT INTO format (version) VALUES (?)').run(migrations.length);
-  });
+  return version;
+}
+
+/** What tables a database of the newest format has. */
+export function registrySchema(migrations: readonly Migration[]): Schema {
+  return schemaMadeBy((database) => migrate(database, ':memory:', migrations));
 }
 
 /** Runs `work` in a transaction: all of it is durable when this returns, or none of it is. */

@@ -180,7 +180,7 @@ describe('the registry in SQLite', () => {
       await registry.types.put('3', { name: '3', createdAt: 5 }, ADMIN);
       await registry.close();
       const writer = new DatabaseSync(file);
-      writer.exec(`UPDATE document SET value = '{"name":3}' WHERE key = '3'`);
+      writer.exec(`UPDATE document SET value = '{"name":3}', crc = NULL WHERE key = '3'`);
       writer.close();
       await assert.rejects(openIn(folder), { code: 'D4_REGISTRY_DAMAGED', message: /document "3" of types/ });
     }),
@@ -192,7 +192,10 @@ describe('the registry in SQLite', () => {
       const registry = await openIn(folder);
       await registry.types.put('3', { name: '3', createdAt: 5 }, ADMIN);
       await registry.close();
-      const next = [...MIGRATIONS, (database: DatabaseSync) => database.exec("UPDATE document SET key = '8'")];
+      const next = [
+        ...MIGRATIONS,
+        (database: DatabaseSync) => database.exec("UPDATE document SET key = '8', crc = NULL"),
+      ];
       const migrated = await openIn(folder, next);
       assert.equal(migrated.types.get('8')?.value.createdAt, 5);
       await migrated.close();

@@ -1,9 +1,13 @@
-import { chmodSync, existsSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
 import { D4Error, parseSensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { type ActivityState, MemoryActivity } from './activity.ts';
+import { copyDatabase } from './copy-database.ts';
 import { PARSE } from './documents.ts';
+import { writeFileDurably } from './durable-file.ts';
 import type { ExporterDefinition } from './exporter.ts';
 import type {
   ArchiveBooks,
@@ -17,18 +21,49 @@ import type {
   Token,
   User,
 } from './port.ts';
+import { registryJudge, rowCrc, rowName } from './row-check.ts';
+import { readDatabase, type Schema, schemaOf } from './salvage.ts';
+import { copyAside } from './set-aside.ts';
 import { SqliteArchiveBooks } from './sqlite-archive-books.ts';
 import { SqliteAudit } from './sqlite-audit.ts';
 import { type CollectionStore, SqliteCollection } from './sqlite-collection.ts';
 import { SqliteEndedStreams } from './sqlite-ended-streams.ts';
-import { inTransaction, MIGRATIONS, type Migration, migrate } from './sqlite-format.ts';
+import { checkFormat, inTransaction, MIGRATIONS, type Migration, migrate, registrySchema } from './sqlite-format.ts';
+import { type RescuePlaces, rescueRegistry } from './sqlite-rescue.ts';
 import { isOpenToOthers, openVault, type Vault } from './vault.ts';
 
 /** How often changed counters are written, in ms. */
 const FLUSH_INTERVAL = 1_000;
 
+/** How often a copy is made for the case that the file is damaged, in ms: where somebody has changed something, else seldom. */
+const COPY_INTERVAL = 60 * 60 * 1_000;
+const SELDOM_INTERVAL = 24 * COPY_INTERVAL;
+
 /** SQLite's result codes (https://sqlite.org/rescode.html), the lower 8 bits. */
-const SQLITE = { busy: 5, corrupt: 11, full: 13, notADatabase: 26 } as const;
+const SQLITE = {
+  error: 1,
+  permission: 3,
+  busy: 5,
+  locked: 6,
+  noMemory: 7,
+  readOnly: 8,
+  io: 10,
+  corrupt: 11,
+  full: 13,
+  cannotOpen: 14,
+  notADatabase: 26,
+} as const;
+
+/** What has another reason than that the file's bytes are wrong. */
+const NOT_DAMAGE: ReadonlySet<number | undefined> = new Set<number>([
+  SQLITE.permission,
+  SQLITE.busy,
+  SQLITE.locked,
+  SQLITE.noMemory,
+  SQLITE.io,
+  SQLITE.full,
+  SQLITE.cannotOpen,
+]);
 
 /** What the vault seals first of all, to know later whether a key file is the right one. */
 const PROOF = { name: 'key-proof', plain: 'd4 registry', label: "the registry's proof of its key" } as const;
@@ -43,6 +78,11 @@ export interface SqliteRegistryOptions {
   readonly now?: () => number;
   /** The format's history; another one only in tests. */
   readonly migrations?: readonly Migration[];
+  /**
+   * Where copies are made, and what is damaged is put: then a damaged registry is made anew of what can be read of it, and
+   * of the copy. Without it, a damaged registry does not open.
+   */
+  readonly rescue?: RescuePlaces;
 }
 
 /**
@@ -51,6 +91,60 @@ export interface SqliteRegistryOptions {
  *   is missing or another one), D4_REGISTRY_FAILED
  */
 export async function openSqliteRegistry(options: SqliteRegistryOptions): Promise<Registry> {
+  const { file, log, rescue } = options;
+  if (rescue === undefined) return openAsItIs(options);
+  let registry: SqliteRegistry;
+  try {
+    if (existsSync(rescue.copy) && (!existsSync(file) || statSync(file).size === 0)) throw damaged(file, 'it is gone');
+    registry = openWithKeyCopy(options, rescue);
+  } catch (error) {
+    if (!(error instanceof D4Error) || error.code !== 'D4_REGISTRY_DAMAGED') throw error;
+    log.error({ err: error }, 'the registry is damaged');
+    rescueRegistry(file, rescue, options.migrations ?? MIGRATIONS, log);
+    registry = openWithKeyCopy(options, rescue);
+  }
+  await registry.keepCopies(rescue.copy);
+  return registry;
+}
+
+/** @throws {D4Error} D4_REGISTRY_KEY where neither the key file nor its copy is the right one */
+function openWithKeyCopy(options: SqliteRegistryOptions, { keyCopy, folder }: RescuePlaces): SqliteRegistry {
+  const { keyFile, log } = options;
+  const read = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, 'latin1') : undefined);
+  let registry: SqliteRegistry;
+  try {
+    registry = openAsItIs(options);
+  } catch (error) {
+    const [key, copy] = [read(keyFile), read(keyCopy)];
+    if (!(error instanceof D4Error) || error.code !== 'D4_REGISTRY_KEY' || copy === undefined || copy === key)
+      throw error;
+    registry = openAsItIs({ ...options, keyFile: keyCopy });
+    const kept = key === undefined ? undefined : copyAside(keyFile, folder);
+    writeFileDurably(keyFile, copy, 0o600);
+    log.error({ err: error, keyFile, kept }, 'the key file is damaged or gone: it was made again from its copy');
+  }
+  const key = read(keyFile);
+  if (key !== undefined && key !== read(keyCopy)) writeFileDurably(keyCopy, key, 0o600);
+  return registry;
+}
+
+/**
+ * Looks at a registry's file, every row of it that a server reads at its start.
+ * @returns what is damaged, in words; nothing where it is sound
+ * @throws {D4Error} D4_REGISTRY_FORMAT, D4_REGISTRY_FAILED
+ */
+export function inspectRegistry(file: string): string[] {
+  try {
+    openSound(file, MIGRATIONS, 'integrity_check').close();
+    return [];
+  } catch (error) {
+    if (error instanceof D4Error && error.code === 'D4_REGISTRY_DAMAGED') return [error.message];
+    throw error;
+  }
+}
+
+/** @throws {D4Error} */
+function openAsItIs(options: SqliteRegistryOptions): SqliteRegistry {
   const { file, keyFile, log } = options;
   const database = openDatabase(file, options.migrations ?? MIGRATIONS);
   try {
@@ -64,19 +158,63 @@ export async function openSqliteRegistry(options: SqliteRegistryOptions): Promis
 }
 
 function openDatabase(file: string, migrations: readonly Migration[]): DatabaseSync {
+  const database = openSound(file, migrations, 'quick_check');
+  try {
+    migrate(database, file, migrations);
+    return database;
+  } catch (error) {
+    database.close();
+    throw failure(file, error);
+  }
+}
+
+/** Opens a database in the format that it has. @throws {D4Error} */
+function openSound(
+  file: string,
+  migrations: readonly Migration[],
+  check: 'quick_check' | 'integrity_check',
+): DatabaseSync {
   const isNew = !existsSync(file);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: 1_000 });
     if (isNew) chmodSync(file, 0o600);
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    const [finding] = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {});
+    const [finding] = Object.values(database.prepare(`PRAGMA ${check}(1)`).get() ?? {});
     if (finding !== 'ok') throw damaged(file, String(finding).replace('*** in database main ***\n', ''));
-    migrate(database, file, migrations);
+    const version = checkFormat(database, file, migrations);
+    if (version > 0) checkContent(database, file, registrySchema(migrations.slice(0, version)));
     return database;
   } catch (error) {
     database?.close();
-    throw error instanceof D4Error ? error : failure(file, error);
+    if (error instanceof D4Error) throw error;
+    throw isNew || NOT_DAMAGE.has(resultCode(error)) || !canWrite(file)
+      ? failure(file, error)
+      : damaged(file, error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/** @throws {D4Error} D4_REGISTRY_DAMAGED, naming rows that are not as they were written */
+function checkContent(database: DatabaseSync, file: string, schema: Schema): void {
+  if (!isDeepStrictEqual(schemaOf(database), schema)) throw damaged(file, 'its tables are not what they should be');
+  // Of audit records there may be a million, and no start depends on them.
+  const tables = readDatabase(database, registryJudge, 'audit');
+  const rows = [...tables].flatMap(([table, { damaged }]) => damaged.map((row) => rowName(table, row)));
+  const torn = [...tables].filter(([, { whole }]) => !whole).map(([table]) => `a part of table ${table}`);
+  const found = [...rows, ...torn];
+  if (found.length === 0) return;
+  const more = found.length > 3 ? ` and ${found.length - 3} more` : '';
+  throw damaged(file, `${found.slice(0, 3).join(', ')}${more} cannot be read`);
+}
+
+/** Whether it could be written, were its content right: a damaged header can say that it must not be. */
+function canWrite(file: string): boolean {
+  try {
+    accessSync(file, constants.W_OK);
+    accessSync(dirname(file), constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -84,9 +222,10 @@ function openProvenVault(database: DatabaseSync, keyFile: string): Vault {
   const row = database.prepare('SELECT value FROM summary WHERE name = ?').get(PROOF.name);
   const vault = openVault(keyFile, row === undefined);
   if (row === undefined) {
+    const proof = vault.seal(PROOF.plain, PROOF.label);
     database
-      .prepare('INSERT INTO summary (name, value) VALUES (?, ?)')
-      .run(PROOF.name, vault.seal(PROOF.plain, PROOF.label));
+      .prepare('INSERT INTO summary (name, value, crc) VALUES (?, ?, ?)')
+      .run(PROOF.name, proof, rowCrc(PROOF.name, proof));
   } else {
     vault.open(String(row.value), PROOF.label);
   }
@@ -111,6 +250,8 @@ class SqliteRegistry implements Registry {
   readonly #file: string;
   readonly #log: Logger;
   readonly #flushing: NodeJS.Timeout;
+  #copying: NodeJS.Timeout | undefined;
+  #copied: Promise<void> = Promise.resolve();
   #flushFailed = false;
 
   constructor(database: DatabaseSync, vault: Vault, { file, log, now = Date.now }: SqliteRegistryOptions) {
@@ -170,11 +311,15 @@ class SqliteRegistry implements Registry {
     );
   }
 
+  /** This comes ten times a second: nobody else waits for the disk meanwhile. */
   async saveCursors(changed: ReadonlyMap<string, CursorState>): Promise<void> {
     if (changed.size === 0) return;
-    this.#commit(() => {
-      const save = this.#database.prepare('INSERT OR REPLACE INTO cursor (queue, value) VALUES (?, ?)');
-      for (const [queue, state] of changed) save.run(queue, JSON.stringify(state));
+    await this.#commitLater(() => {
+      const save = this.#database.prepare('INSERT OR REPLACE INTO cursor (queue, value, crc) VALUES (?, ?, ?)');
+      for (const [queue, state] of changed) {
+        const text = JSON.stringify(state);
+        save.run(queue, text, rowCrc(queue, text));
+      }
     });
   }
 
@@ -189,13 +334,34 @@ class SqliteRegistry implements Registry {
 
   async saveProgress(role: string, text: string): Promise<void> {
     this.#commit(() =>
-      this.#database.prepare('INSERT OR REPLACE INTO progress (role, value) VALUES (?, ?)').run(role, text),
+      this.#database
+        .prepare('INSERT OR REPLACE INTO progress (role, value, crc) VALUES (?, ?, ?)')
+        .run(role, text, rowCrc(role, text)),
     );
+  }
+
+  /** Makes a copy now and again and again. A failure is logged: without a copy the server runs as well. */
+  async keepCopies(file: string): Promise<void> {
+    const copied = { changes: -1, at: 0 };
+    const copy = async (): Promise<void> => {
+      const changes = Number(this.#database.prepare('SELECT max(id) AS id FROM audit').get()?.id ?? 0);
+      if (changes === copied.changes && performance.now() - copied.at < SELDOM_INTERVAL) return;
+      await copyDatabase(this.#file, file);
+      Object.assign(copied, { changes, at: performance.now() });
+    };
+    const tryCopy = (): Promise<void> =>
+      copy().catch((error) => this.#log.error({ err: error, file }, 'the registry cannot be copied'));
+    await tryCopy();
+    this.#copying = setInterval(() => {
+      this.#copied = tryCopy();
+    }, COPY_INTERVAL).unref();
   }
 
   async close(): Promise<void> {
     if (!this.#database.isOpen) return;
     clearInterval(this.#flushing);
+    clearInterval(this.#copying);
+    await this.#copied;
     this.#flush();
     this.#database.close();
   }
@@ -229,11 +395,14 @@ class SqliteRegistry implements Registry {
     if (changes === undefined) return;
     try {
       inTransaction(this.#database, () => {
-        const save = this.#database.prepare('INSERT OR REPLACE INTO activity (sensor, value) VALUES (?, ?)');
+        const save = this.#database.prepare('INSERT OR REPLACE INTO activity (sensor, value, crc) VALUES (?, ?, ?)');
         const remove = this.#database.prepare('DELETE FROM activity WHERE sensor = ?');
         for (const [uuid, activity] of changes.sensors) {
           if (activity === undefined) remove.run(uuid);
-          else save.run(uuid, JSON.stringify(activity));
+          else {
+            const text = JSON.stringify(activity);
+            save.run(uuid, text, rowCrc(uuid, text));
+          }
         }
         this.#saveSummary('refusal-totals', changes.refusalTotals);
         this.#saveSummary('claimed-refusals', changes.claimedRefusals);
@@ -249,9 +418,26 @@ class SqliteRegistry implements Registry {
 
   #saveSummary(name: string, value: unknown): void {
     if (value === undefined) return;
+    const text = JSON.stringify(value);
     this.#database
-      .prepare('INSERT OR REPLACE INTO summary (name, value) VALUES (?, ?)')
-      .run(name, JSON.stringify(value));
+      .prepare('INSERT OR REPLACE INTO summary (name, value, crc) VALUES (?, ?, ?)')
+      .run(name, text, rowCrc(name, text));
+  }
+
+  /** As `#commit`, but the sync that makes it durable does not hold the thread. */
+  async #commitLater(work: () => void): Promise<void> {
+    this.#database.exec('PRAGMA synchronous = NORMAL');
+    try {
+      this.#commit(work);
+    } finally {
+      this.#database.exec('PRAGMA synchronous = FULL');
+    }
+    const log = openSync(`${this.#file}-wal`, 'r+');
+    try {
+      await sync(log);
+    } finally {
+      closeSync(log);
+    }
   }
 
   #commit(work: () => void): void {
@@ -266,7 +452,7 @@ class SqliteRegistry implements Registry {
 function damaged(file: string, why: string, cause?: unknown): D4Error {
   return new D4Error(
     'D4_REGISTRY_DAMAGED',
-    `the registry ${file} is damaged (${why}); put it back from a backup, or move it away to start with an empty one`,
+    `the registry ${file} is damaged (${why}); the next start of a server on its home makes it anew of what can be read of it and of its last copy, or put it back from a backup`,
     cause,
   );
 }

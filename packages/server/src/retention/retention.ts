@@ -33,8 +33,9 @@ import type {
 } from './port.ts';
 
 /** How often the disks are looked at, and how often all is looked through. */
-const LOOK_MS = 1_000;
-const LOOK_PRESSED_MS = 200;
+const LOOK_MS = 250;
+/** After trouble all is looked through again so soon. */
+const RUN_AGAIN_MS = 1_000;
 const RUN_MS = 30_000;
 /** Sensors are not read, and pressure is not over, before there was enough space for so long. */
 const STOPPED_MS = 1_000;
@@ -206,7 +207,7 @@ class PeriodicRetention implements Retention {
 
   #next(): void {
     if (this.#stopping) return;
-    this.#timer = setTimeout(() => this.#tick(), this.#state.state === 'ok' ? LOOK_MS : LOOK_PRESSED_MS).unref();
+    this.#timer = setTimeout(() => this.#tick(), LOOK_MS).unref();
   }
 
   /** As soon as what is under way is done. */
@@ -228,7 +229,7 @@ class PeriodicRetention implements Retention {
     try {
       await this.#look();
       const isUrgent = this.#erasures.pending || this.#state.state !== 'ok' || this.#error !== undefined;
-      if (performance.now() - this.#ranAt < (isUrgent ? LOOK_MS : RUN_MS)) return;
+      if (performance.now() - this.#ranAt < (isUrgent ? RUN_AGAIN_MS : RUN_MS)) return;
       await this.#run();
       this.#error = undefined;
     } catch (error) {

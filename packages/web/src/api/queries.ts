@@ -10,6 +10,9 @@ import type { paths } from './schema.d.ts';
 /** How often what is on the screen is asked for anew, ms; live events make it sooner. */
 const REFRESH_MS = 10_000;
 
+/** The same, of what somebody watches as it changes, ms. */
+const WATCHED_MS = 3_000;
+
 /** Sensors in one answer: a screen or two. */
 const SENSORS_AT_ONCE = 200;
 
@@ -35,7 +38,7 @@ export const sensor = (uuid: string) =>
   queryOptions({
     queryKey: ['sensors', 'one', uuid],
     queryFn: () => answered(api.GET('/api/v1/sensors/{uuid}', { params: { path: { uuid } } })),
-    refetchInterval: REFRESH_MS,
+    refetchInterval: WATCHED_MS,
   });
 
 /** Sensors that wait for approval. */
@@ -50,6 +53,60 @@ export const queues = queryOptions({
   queryKey: ['queues', 'all'],
   queryFn: () => answered(api.GET('/api/v1/queues', { params: { query: { limit: 10_000 } } })),
   refetchInterval: REFRESH_MS,
+});
+
+/** Where records are sent on. */
+export const exporters = queryOptions({
+  queryKey: ['exporters'],
+  queryFn: () => answered(api.GET('/api/v1/exporters', { params: { query: { limit: 10_000 } } })),
+  refetchInterval: WATCHED_MS,
+});
+
+/** Who was told of silent sensors, and which are silent now. */
+export const alerts = queryOptions({
+  queryKey: ['alerts'],
+  queryFn: () => answered(api.GET('/api/v1/alerts')),
+  refetchInterval: REFRESH_MS,
+});
+
+/** Those of these sensors that are there; the first hundred. */
+export const silentSensors = (uuids: readonly string[]) =>
+  queryOptions({
+    queryKey: ['sensors', 'silent', uuids],
+    queryFn: async () => {
+      const asked = uuids
+        .slice(0, 100)
+        .map((uuid) => answered(api.GET('/api/v1/sensors/{uuid}', { params: { path: { uuid } } })));
+      const found = await Promise.allSettled(asked);
+      return found.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    },
+    enabled: uuids.length > 0,
+    placeholderData: keepPreviousData,
+  });
+
+/** What is kept, and how much space is left. */
+export const retention = queryOptions({
+  queryKey: ['retention'],
+  queryFn: () => answered(api.GET('/api/v1/retention')),
+  refetchInterval: REFRESH_MS,
+});
+
+/** What would be removed now. */
+export const retentionPlan = queryOptions({
+  queryKey: ['retention', 'plan'],
+  queryFn: () => answered(api.GET('/api/v1/retention/plan')),
+});
+
+/** What the server proves itself with. */
+export const certificate = queryOptions({
+  queryKey: ['certificate'],
+  queryFn: () => answered(api.GET('/api/v1/certificate')),
+});
+
+/** The settings that hold, and where each comes from. */
+export const settings = queryOptions({
+  queryKey: ['settings'],
+  queryFn: () => answered(api.GET('/api/v1/settings')),
 });
 
 /** The accepted types. */
@@ -159,6 +216,35 @@ export const archivedFiles = (filter: { sensor?: string; type?: string }) =>
     initialPageParam: '',
     getNextPageParam: ({ next }) => next ?? undefined,
   });
+
+/** Which threats, and in what order. */
+type ThreatFilter = Omit<
+  NonNullable<paths['/api/v1/maltrail/threats']['get']['parameters']['query']>,
+  'limit' | 'after'
+>;
+
+/** What Maltrail sensors have found. */
+export const threats = (filter: ThreatFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['maltrail', 'threats', filter],
+    queryFn: ({ pageParam }) =>
+      answered(
+        api.GET('/api/v1/maltrail/threats', {
+          params: { query: { ...filter, limit: 100, ...(pageParam !== '' && { after: pageParam }) } },
+        }),
+      ),
+    initialPageParam: '',
+    getNextPageParam: ({ next }) => next ?? undefined,
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  });
+
+/** The events of 30 days in numbers. */
+export const maltrailSummary = queryOptions({
+  queryKey: ['maltrail', 'summary'],
+  queryFn: () => answered(api.GET('/api/v1/maltrail/summary')),
+  refetchInterval: REFRESH_MS,
+});
 
 /** One queue. */
 export const queue = (uuid: string) =>

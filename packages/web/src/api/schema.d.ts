@@ -164,6 +164,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A backup of the running server, for d4 restore. It holds the private keys: keep it as a secret
+         * @description For the role admin.
+         */
+        post: operations["makeBackup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/blocks": {
         parameters: {
             query?: never;
@@ -403,6 +423,66 @@ export interface paths {
          * @description For the role admin.
          */
         delete: operations["clearLockouts"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/maltrail/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events as they came, the oldest first: of the last day if not said otherwise, as far as the journal has them
+         * @description For the roles user and admin.
+         */
+        get: operations["listMaltrailEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/maltrail/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Events by severity, type, sensor and day
+         * @description For the roles viewer, user and admin.
+         */
+        get: operations["getMaltrailSummary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/maltrail/threats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Threats: events by source and trail, those seen last first
+         * @description For the roles viewer, user and admin.
+         */
+        get: operations["listMaltrailThreats"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -648,6 +728,26 @@ export interface paths {
         patch: operations["changeQueue"];
         trace?: never;
     };
+    "/api/v1/queues/{uuid}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Records are dealt with, and do not come again
+         * @description For the roles user and admin, and with the queue's own credential as the token.
+         */
+        post: operations["acknowledgeRecords"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/queues/{uuid}/credential": {
         parameters: {
             query?: never;
@@ -726,6 +826,106 @@ export interface paths {
          * @description For the roles user and admin.
          */
         post: operations["popQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{uuid}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The oldest records, until they are acknowledged; as JSON, NDJSON or server-sent events
+         * @description For the roles user and admin, and with the queue's own credential as the token.
+         */
+        get: operations["takeRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{uuid}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Records could not be dealt with: they are delivered again, at once
+         * @description For the roles user and admin, and with the queue's own credential as the token.
+         */
+        post: operations["releaseRecords"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{uuid}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts a part of the past into the queue, from the journal and, where that does not have it, the archive
+         * @description For the roles user and admin.
+         */
+        post: operations["replayIntoQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{uuid}/replays/{replay}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a replay; what is left of it does not come
+         * @description For the roles user and admin.
+         */
+        delete: operations["cancelReplay"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{uuid}/rewind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Moves the position back, as far as the journal reaches: what came since comes again
+         * @description For the roles user and admin.
+         */
+        post: operations["rewindQueue"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1436,6 +1636,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** Acknowledged */
+        Acknowledged: {
+            /** @description Records that are dealt with */
+            acknowledged: number;
+            /** @description Those that nobody has: acknowledged before, flushed, or never handed out */
+            unknown: string[];
+        };
         /** AcknowledgedSession */
         AcknowledgedSession: {
             /** @description Bytes of the stream up to which it is committed, synced and acknowledged */
@@ -1571,7 +1778,7 @@ export interface components {
              * @description What it is; match on it
              * @enum {string}
              */
-            kind: "back-pressure" | "disk" | "archive-failing" | "cloned" | "silent" | "refused" | "over-quota" | "certificate" | "archive-behind" | "queue-growing" | "pending" | "knocking" | "unproven";
+            kind: "back-pressure" | "disk" | "damaged" | "archive-failing" | "cloned" | "silent" | "refused" | "over-quota" | "certificate" | "archive-behind" | "exporter-failing" | "queue-growing" | "pending" | "knocking" | "unproven";
             /** @description For people */
             message: string;
             /** @description The first 10 of them */
@@ -1819,7 +2026,7 @@ export interface components {
                  * @description Stable; match on it
                  * @enum {string}
                  */
-                code: "D4_BAD_REQUEST" | "D4_BAD_UUID" | "D4_BAD_KEY" | "D4_BAD_TYPE" | "D4_BAD_GROUP" | "D4_BAD_CERTIFICATE" | "D4_BAD_PASSWORD" | "D4_BAD_EXPORTER" | "D4_BAD_BLOCK" | "D4_TOKEN_MISSING" | "D4_TOKEN_UNKNOWN" | "D4_LOGIN_FAILED" | "D4_SESSION_ENDED" | "D4_CSRF" | "D4_PASSWORD_CHANGE_NEEDED" | "D4_FORBIDDEN" | "D4_NOT_FOUND" | "D4_METHOD_NOT_ALLOWED" | "D4_REQUEST_TIMEOUT" | "D4_CONFLICT" | "D4_OTHER_AUTHORITY" | "D4_LAST_ADMINISTRATOR" | "D4_QUEUE_FULL" | "D4_FILE_GONE" | "D4_BODY_TOO_LARGE" | "D4_ADDRESS_TOO_LONG" | "D4_UNSUPPORTED_MEDIA" | "D4_TYPE_NOT_ACCEPTED" | "D4_TOO_MANY_ATTEMPTS" | "D4_LOCKED_OUT" | "D4_TOO_MANY_STREAMS" | "D4_RATE_LIMITED" | "D4_HEADERS_TOO_LARGE" | "D4_INTERNAL" | "D4_TOO_BUSY" | "D4_NOT_READY";
+                code: "D4_BAD_REQUEST" | "D4_BAD_UUID" | "D4_BAD_KEY" | "D4_BAD_TYPE" | "D4_BAD_GROUP" | "D4_BAD_CERTIFICATE" | "D4_BAD_PASSWORD" | "D4_BAD_EXPORTER" | "D4_BAD_BLOCK" | "D4_TOKEN_MISSING" | "D4_TOKEN_UNKNOWN" | "D4_LOGIN_FAILED" | "D4_SESSION_ENDED" | "D4_CSRF" | "D4_PASSWORD_CHANGE_NEEDED" | "D4_FORBIDDEN" | "D4_NOT_FOUND" | "D4_METHOD_NOT_ALLOWED" | "D4_REQUEST_TIMEOUT" | "D4_CONFLICT" | "D4_OTHER_AUTHORITY" | "D4_LAST_ADMINISTRATOR" | "D4_QUEUE_FULL" | "D4_TOO_MANY_CLAIMED" | "D4_FILE_GONE" | "D4_BODY_TOO_LARGE" | "D4_ADDRESS_TOO_LONG" | "D4_UNSUPPORTED_MEDIA" | "D4_TYPE_NOT_ACCEPTED" | "D4_TOO_MANY_ATTEMPTS" | "D4_LOCKED_OUT" | "D4_TOO_MANY_STREAMS" | "D4_RATE_LIMITED" | "D4_HEADERS_TOO_LARGE" | "D4_INTERNAL" | "D4_TOO_BUSY" | "D4_NOT_READY";
                 /** @description For people: what was wrong, and what to do */
                 message: string;
             };
@@ -2184,6 +2391,224 @@ export interface components {
             /** @example four words by chance */
             password: string;
         };
+        /** MaltrailDayCount */
+        MaltrailDayCount: {
+            /** @description Events */
+            events: number;
+            /** @description Events of severity high */
+            high: number;
+            /** @description Events of severity low */
+            low: number;
+            /** @description Events of severity medium */
+            medium: number;
+            /** @description When the day (UTC) begins, ms since 1970 */
+            start: number;
+        };
+        /** MaltrailEvent */
+        MaltrailEvent: {
+            /** @example 8.8.8.8 */
+            destinationIp: string;
+            /** @example 53 */
+            destinationPort: string;
+            /**
+             * @description What is known of the trail
+             * @example malware (test)
+             */
+            info: string;
+            /** @description The line as it came */
+            line: string;
+            /** @example UDP */
+            protocol: string;
+            /**
+             * @description Where that is known from
+             * @example (static)
+             */
+            reference: string;
+            /**
+             * @description The sensor's UUID
+             * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+             */
+            sensor: string;
+            /**
+             * @description What the sensor calls itself
+             * @example d4-sensor-1
+             */
+            sensorName: string;
+            /**
+             * @description As on the pages of Maltrail itself, from the words of info and reference
+             * @enum {string}
+             */
+            severity: "low" | "medium" | "high";
+            /**
+             * @description `-` where there is none, here and below
+             * @example 10.0.0.66
+             */
+            sourceIp: string;
+            /**
+             * @description This and the next three may be lists with commas
+             * @example 50310
+             */
+            sourcePort: string;
+            /** @description When it came, ms since 1970 */
+            time: number;
+            /**
+             * @description In the sensor's own time
+             * @example 2026-11-22 04:26:15.874827
+             */
+            timestamp: string;
+            /**
+             * @description What was seen
+             * @example evil-test-domain.com
+             */
+            trail: string;
+            /**
+             * @description What kind of trail it is
+             * @example DNS
+             */
+            type: string;
+        };
+        /** MaltrailEventPage */
+        MaltrailEventPage: {
+            /** @description The time range that was looked at: from, ms since 1970 */
+            from: number;
+            /** @description When the oldest line came that the journal still has, ms since 1970; what came before is in the archive alone. null where there is nothing */
+            heldFrom: number | null;
+            items: components["schemas"]["MaltrailEvent"][];
+            /** @description To be given as `after`; null at the end */
+            next: string | null;
+            /** @description … and before, ms since 1970 */
+            to: number;
+        };
+        /** MaltrailSensorCount */
+        MaltrailSensorCount: {
+            /** @description Events */
+            events: number;
+            /**
+             * @description UUID
+             * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+             */
+            sensor: string;
+        };
+        /** MaltrailSeverities */
+        MaltrailSeverities: {
+            /** @description Events of severity high */
+            high: number;
+            /** @description Events of severity low */
+            low: number;
+            /** @description Events of severity medium */
+            medium: number;
+        };
+        /** MaltrailSighting */
+        MaltrailSighting: {
+            /** @description Events of this threat */
+            events: number;
+            /**
+             * @description What it calls itself
+             * @example d4-sensor-1
+             */
+            name: string;
+            /**
+             * @description UUID
+             * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+             */
+            sensor: string;
+        };
+        /** MaltrailSummary */
+        MaltrailSummary: {
+            byDay: components["schemas"]["MaltrailDayCount"][];
+            bySensor: components["schemas"]["MaltrailSensorCount"][];
+            bySeverity: components["schemas"]["MaltrailSeverities"];
+            byType: components["schemas"]["MaltrailTypeCount"][];
+            /** @description Events in these days */
+            events: number;
+            /** @description The days that are summed up (UTC): from, ms since 1970 */
+            from: number;
+            /** @description Threats that are kept */
+            threats: number;
+            /** @description … and before, ms since 1970 */
+            to: number;
+            total: components["schemas"]["MaltrailTotal"];
+        };
+        /** MaltrailThreat */
+        MaltrailThreat: {
+            /** @description Events */
+            events: number;
+            /** @description When the first event came, ms since 1970 */
+            first: number;
+            /**
+             * @description The earliest time in the events, in the sensor's own time
+             * @example 2026-11-22 04:26:15.874827
+             */
+            firstStamp: string;
+            /**
+             * @description What is known of the trail, as the last event of that severity says
+             * @example malware (test)
+             */
+            info: string;
+            /** @description When the last event came, ms since 1970 */
+            last: number;
+            /**
+             * @description The latest time in the events, in the sensor's own time
+             * @example 2026-11-22 04:26:15.879605
+             */
+            lastStamp: string;
+            /**
+             * @description Where that is known from
+             * @example (static)
+             */
+            reference: string;
+            /** @description Who has seen it, those with the most events first; at most 100 */
+            sensors: components["schemas"]["MaltrailSighting"][];
+            /**
+             * @description As on the pages of Maltrail itself, from the words of info and reference
+             * @enum {string}
+             */
+            severity: "low" | "medium" | "high";
+            /**
+             * @description The source address; `-` where there is none
+             * @example 10.0.0.66
+             */
+            source: string;
+            /**
+             * @description What was seen
+             * @example evil-test-domain.com
+             */
+            trail: string;
+            /**
+             * @description What kind of trail it is
+             * @example DNS
+             */
+            type: string;
+        };
+        /** MaltrailThreatPage */
+        MaltrailThreatPage: {
+            items: components["schemas"]["MaltrailThreat"][];
+            /** @description To be given as `after`; null at the end */
+            next: string | null;
+        };
+        /** MaltrailTotal */
+        MaltrailTotal: {
+            /** @description Events since the counting began */
+            events: number;
+            /** @description Entries of the journal that were removed before they were read */
+            missed: number;
+            /** @description Lines that were no events: kept in the archive, not sent to Maltrail */
+            others: number;
+            /** @description Threats forgotten because there were more than 1,000,000 */
+            tooMany: number;
+            /** @description Threats forgotten because they were not seen for 90 days */
+            tooOld: number;
+        };
+        /** MaltrailTypeCount */
+        MaltrailTypeCount: {
+            /** @description Events */
+            events: number;
+            /**
+             * @description Kind of trail
+             * @example DNS
+             */
+            type: string;
+        };
         /** Me */
         Me: {
             /** @description `local` for the local administrator's token */
@@ -2305,6 +2730,7 @@ export interface components {
                     description: string;
                     /** @description Verified */
                     frames: number;
+                    name: string;
                     uuid: string;
                 }[];
                 /** @description The 10 with most bytes */
@@ -2358,6 +2784,8 @@ export interface components {
         };
         /** Queue */
         Queue: {
+            /** @description Items that consumers have and have not acknowledged; not in `length` */
+            claimed: number;
             /** @description Made, ms since 1970 */
             createdAt: number;
             /** @description What is known of the credential that opens it; null where it has none */
@@ -2379,8 +2807,14 @@ export interface components {
             length: number;
             /** @description Items; beyond it the oldest are dropped */
             limit: number;
+            /** @description Items that came out of replays */
+            replayed: number;
+            /** @description Those under way, and those that were over last */
+            replays: components["schemas"]["Replay"][];
             /** @description Grows with each change */
             revision: number;
+            /** @description Items that came again because the position was moved back */
+            rewound: number;
             /** @description Items taken */
             taken: number;
             topic: string;
@@ -2466,6 +2900,43 @@ export interface components {
                 frames: number;
             };
         };
+        /** Record */
+        Record: {
+            /** @example 2026-10-01 08:30:00 one line */
+            data: string;
+            /** @description How often it was handed out so far, this time included */
+            delivery: number;
+            /**
+             * @description base64 where the bytes are not valid UTF-8
+             * @enum {string}
+             */
+            encoding: "utf8" | "base64";
+            /**
+             * @description For its acknowledgement
+             * @example 18233.4-1
+             */
+            id: string;
+        };
+        /** RecordIds */
+        RecordIds: {
+            /**
+             * @description Of records that were handed out
+             * @example [
+             *       "18233.4-1",
+             *       "18233.5-1"
+             *     ]
+             */
+            ids: string[];
+        };
+        /** Records */
+        Records: {
+            /** @description Items that consumers have now */
+            claimed: number;
+            /** @description The oldest first; none where none came in time */
+            items: components["schemas"]["Record"][];
+            /** @description Items waiting now */
+            length: number;
+        };
         /** ReferenceError */
         ReferenceError: {
             reason: string;
@@ -2486,6 +2957,62 @@ export interface components {
             third_party?: boolean;
             /** @description Version 4, with or without dashes */
             uuid: string;
+        };
+        /** Released */
+        Released: {
+            /** @description Records that are delivered again */
+            released: number;
+            /** @description Those that nobody has: acknowledged before, flushed, or never handed out */
+            unknown: string[];
+        };
+        /** Replay */
+        Replay: {
+            /** @description Items that consumers have taken */
+            delivered: number;
+            /** @description Why it failed */
+            error: string | null;
+            /** @description Over, ms since 1970, or null */
+            finishedAt: number | null;
+            /** @description At or after, ms since 1970 */
+            from: number;
+            id: string;
+            /** @description Items left; null while it reads the archive, whose files are not counted */
+            left: number | null;
+            /** @description Items that the journal does not have any more, or cannot read */
+            lost: number;
+            /** @description Files of the archive that are gone, or cannot be read */
+            missingFiles: number;
+            /** @description Whose records; null for all */
+            sensors: string[] | null;
+            /**
+             * @description Where it reads; first the archive, where the journal has not all
+             * @enum {string}
+             */
+            source: "archive" | "journal";
+            /** @description Begun, ms since 1970 */
+            startedAt: number;
+            /**
+             * @description Those of a queue run one after the other
+             * @enum {string}
+             */
+            state: "running" | "done" | "cancelled" | "failed";
+            /** @description Before, ms since 1970 */
+            to: number;
+            topic: string;
+        };
+        /** ReplayDraft */
+        ReplayDraft: {
+            /**
+             * @description ms since 1970
+             * @example 1790000000000
+             */
+            from: number;
+            /** @description The records of this sensor alone; if not given, of the queue's own type those of its group, of others all */
+            sensor?: string;
+            /** @description Before that, ms since 1970; up to now if not given */
+            to?: number;
+            /** @description An accepted type's number or name; the queue's own if not given */
+            type?: string;
         };
         /** Retention */
         Retention: {
@@ -2566,6 +3093,25 @@ export interface components {
              * @enum {string}
              */
             keyEncoding: "utf8" | "base64";
+        };
+        /** Rewind */
+        Rewind: {
+            /**
+             * @description What came from then on comes again, ms since 1970
+             * @example 1790000000000
+             */
+            from: number;
+        };
+        /** Rewound */
+        Rewound: {
+            /** @description Whether the journal has all that was wanted; see replays if not */
+            complete: boolean;
+            /** @description Where they begin, ms since 1970 */
+            from: number;
+            /** @description Items that come again */
+            items: number;
+            /** @description Items waiting now */
+            length: number;
         };
         /** Sensor */
         Sensor: {
@@ -3199,6 +3745,8 @@ export interface components {
         };
         /** UdpTarget */
         UdpTarget: {
+            /** @description Of type maltrail: also lines that are no events, which are left out if not given */
+            everyLine?: boolean;
             /** @description A host name, or an IPv4 or IPv6 address */
             host: string;
             /** @enum {string} */
@@ -3636,6 +4184,54 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+        };
+    };
+    makeBackup: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description What of the data is in it, beside registry, keys, certificates and configuration; none if not given
+                     * @enum {unknown}
+                     */
+                    data?: "none" | "archive" | "journal" | "all";
+                };
+            };
+        };
         responses: {
             /** @description The request failed */
             "4XX": {
@@ -4382,6 +4978,200 @@ export interface operations {
             };
         };
     };
+    listMaltrailEvents: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the answer before */
+                after?: string;
+                /** @description Of this time or later, ms since 1970 */
+                from?: number;
+                /** @description At most so many; 100 if not given */
+                limit?: number;
+                /** @description Seen by this sensor: its UUID */
+                sensor?: string;
+                /**
+                 * @description Of one of these severities, with commas between them
+                 * @example high,medium
+                 */
+                severity?: string;
+                /** @description Of this source address */
+                source?: string;
+                /** @description With this text in it, whatever the case */
+                text?: string;
+                /** @description Before this time, ms since 1970 */
+                to?: number;
+                /** @description Of exactly this trail */
+                trail?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaltrailEventPage"];
+                };
+            };
+        };
+    };
+    getMaltrailSummary: {
+        parameters: {
+            query?: {
+                /** @description From the day of this time (UTC) on; 30 days back if not given, ms since 1970 */
+                from?: number;
+                /** @description Before this time; now if not given, ms since 1970 */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaltrailSummary"];
+                };
+            };
+        };
+    };
+    listMaltrailThreats: {
+        parameters: {
+            query?: {
+                /** @description The `next` of the answer before */
+                after?: string;
+                /** @description `descending` if not given */
+                direction?: "ascending" | "descending";
+                /** @description Of this time or later, ms since 1970 */
+                from?: number;
+                /** @description At most so many; 100 if not given */
+                limit?: number;
+                /** @description Seen by this sensor: its UUID */
+                sensor?: string;
+                /**
+                 * @description Of one of these severities, with commas between them
+                 * @example high,medium
+                 */
+                severity?: string;
+                /** @description `last` if not given */
+                sort?: "last" | "first" | "events" | "severity";
+                /** @description Of this source address */
+                source?: string;
+                /** @description With this text in it, whatever the case */
+                text?: string;
+                /** @description Before this time, ms since 1970 */
+                to?: number;
+                /** @description Of exactly this trail */
+                trail?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description A page may have fewer items than asked for, or none, before the last one */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "items": [
+                     *         {
+                     *           "source": "10.0.0.66",
+                     *           "trail": "evil-test-domain.com",
+                     *           "severity": "high",
+                     *           "type": "DNS",
+                     *           "info": "malware (test)",
+                     *           "reference": "(static)",
+                     *           "events": 3,
+                     *           "first": 1795321575000,
+                     *           "last": 1795321580000,
+                     *           "firstStamp": "2026-11-22 04:26:15.874827",
+                     *           "lastStamp": "2026-11-22 04:26:15.879605",
+                     *           "sensors": [
+                     *             {
+                     *               "sensor": "5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b",
+                     *               "name": "d4-sensor-1",
+                     *               "events": 3
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "next": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["MaltrailThreatPage"];
+                };
+            };
+        };
+    };
     getMe: {
         parameters: {
             query?: never;
@@ -5032,6 +5822,54 @@ export interface operations {
             };
         };
     };
+    acknowledgeRecords: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description With or without dashes
+                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+                 */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordIds"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acknowledged"];
+                };
+            };
+        };
+    };
     issueQueueCredential: {
         parameters: {
             query?: never;
@@ -5256,6 +6094,246 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Items"];
+                };
+            };
+        };
+    };
+    takeRecords: {
+        parameters: {
+            query?: {
+                /** @description Wins over the header `accept`; `json` if neither says so */
+                format?: "json" | "ndjson" | "sse";
+                /** @description At most so many records; in a stream at most so many that are not acknowledged. 100 if not given */
+                limit?: number;
+                /** @description Seconds after which what is not acknowledged is delivered again; 60 if not given */
+                visibility?: number;
+                /** @description Seconds to wait for the first record; 0 if not given */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description With or without dashes
+                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+                 */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Records; as NDJSON one on each line, as server-sent events one in each event `record` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Records"];
+                    "application/x-ndjson": string;
+                    "text/event-stream": string;
+                };
+            };
+        };
+    };
+    releaseRecords: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description With or without dashes
+                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+                 */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecordIds"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Released"];
+                };
+            };
+        };
+    };
+    replayIntoQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description With or without dashes
+                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+                 */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayDraft"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+        };
+    };
+    cancelReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                replay: string;
+                /** @description With or without dashes */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Cancelled, or over before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    rewindQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description With or without dashes
+                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
+                 */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rewind"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rewound"];
                 };
             };
         };

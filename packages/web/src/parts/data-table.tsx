@@ -1,7 +1,17 @@
 import { Checkbox } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { type CSSProperties, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import {
+  type CSSProperties,
+  memo,
+  type ReactNode,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import classes from './data-table.module.css';
 import { useWidth } from './width.ts';
 
@@ -74,7 +84,7 @@ export function DataTable<T>({
   const virtualizer = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 6,
     scrollMargin: offset,
     getItemKey: (index) => {
       const row = rows[index];
@@ -87,7 +97,7 @@ export function DataTable<T>({
     if (more !== undefined && rows.length < total && lastShown >= rows.length - 20) more();
   }, [more, rows.length, total, lastShown]);
 
-  const shown = columns.filter(({ from = 0 }) => width === 0 || width >= from);
+  const shown = useMemo(() => columns.filter(({ from = 0 }) => width === 0 || width >= from), [columns, width]);
   const tracks = [...(selection === undefined ? [] : ['20px']), ...shown.map((column) => column.width)].join(' ');
   const all = selection !== undefined && rows.length > 0 && rows.every((row) => selection.chosen.has(keyOf(row)));
 
@@ -103,6 +113,13 @@ export function DataTable<T>({
     lastChosen.current = key;
     selection.change(next);
   }
+
+  // Rows are drawn anew only where they have changed, not whenever something is scrolled or chosen.
+  const chooseNow = useRef(choose);
+  useLayoutEffect(() => {
+    chooseNow.current = choose;
+  });
+  const onChoose = useCallback((row: T, range: boolean) => chooseNow.current(row, range), []);
 
   return (
     // biome-ignore lint/a11y/useSemanticElements: a table element cannot leave out the rows that are not on the screen
@@ -140,40 +157,70 @@ export function DataTable<T>({
           const row = rows[item.index];
           if (row === undefined) return null;
           const key = keyOf(row);
-          const chosen = selection?.chosen.has(key) ?? false;
           return (
-            // biome-ignore lint/a11y/useSemanticElements: as above
-            // biome-ignore lint/a11y/useFocusableInteractive: what can be done is in its cells
-            <div
+            <Row
               key={key}
-              role="row"
-              aria-rowindex={item.index + 2}
-              aria-selected={selection === undefined ? undefined : chosen}
-              className={classes.row}
-              style={{ height: item.size, transform: `translateY(${item.start - offset}px)` }}
-            >
-              {selection !== undefined && (
-                // biome-ignore lint/a11y/useSemanticElements: as above
-                <div role="cell">
-                  <Checkbox
-                    size="xs"
-                    aria-label={`Choose ${nameOf(row)}`}
-                    checked={chosen}
-                    onChange={(event) => choose(row, (event.nativeEvent as MouseEvent).shiftKey === true)}
-                  />
-                </div>
-              )}
-              {shown.map((column) => (
-                // biome-ignore lint/a11y/useSemanticElements: as above
-                <div key={column.key} role="cell" className={classes.cell} data-end={column.end || undefined}>
-                  {column.cell(row)}
-                </div>
-              ))}
-            </div>
+              row={row}
+              name={nameOf(row)}
+              index={item.index}
+              top={item.start - offset}
+              height={item.size}
+              columns={shown}
+              chosen={selection?.chosen.has(key)}
+              onChoose={onChoose}
+            />
           );
         })}
       </div>
       {rows.length < total && <div className={classes.more}>Loading more…</div>}
+    </div>
+  );
+}
+
+interface RowProps<T> {
+  row: T;
+  name: string;
+  index: number;
+  /** px */
+  top: number;
+  height: number;
+  columns: readonly Column<T>[];
+  /** Undefined where rows cannot be chosen. */
+  chosen: boolean | undefined;
+  onChoose: (row: T, range: boolean) => void;
+}
+
+/** One row; its place is all that scrolling changes. */
+const Row = memo(DrawnRow) as typeof DrawnRow;
+
+function DrawnRow<T>({ row, name, index, top, height, columns, chosen, onChoose }: RowProps<T>) {
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a table element cannot leave out the rows that are not on the screen
+    // biome-ignore lint/a11y/useFocusableInteractive: what can be done is in its cells
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      aria-selected={chosen}
+      className={classes.row}
+      style={{ height, transform: `translateY(${top}px)` }}
+    >
+      {chosen !== undefined && (
+        // biome-ignore lint/a11y/useSemanticElements: as above
+        <div role="cell" className={classes.choice}>
+          <input
+            type="checkbox"
+            aria-label={`Choose ${name}`}
+            checked={chosen}
+            onChange={(event) => onChoose(row, (event.nativeEvent as MouseEvent).shiftKey === true)}
+          />
+        </div>
+      )}
+      {columns.map((column) => (
+        // biome-ignore lint/a11y/useSemanticElements: as above
+        <div key={column.key} role="cell" className={classes.cell} data-end={column.end || undefined}>
+          {column.cell(row)}
+        </div>
+      ))}
     </div>
   );
 }

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAgo, formatBytes, formatCount, formatShort, formatSpan, formatUtc, parseBytes } from './format.ts';
+import {
+  formatAgo,
+  formatBytes,
+  formatCount,
+  formatShort,
+  formatSpan,
+  formatUtc,
+  parseBytes,
+  parseSpan,
+  writeSpan,
+} from './format.ts';
 
 test('bytes have decimal units and three digits', () => {
   const written = [0, 1, 999, 1000, 1234, 99_949, 99_950, 999_499, 999_500, 1.5e9, 2e18].map(formatBytes);
@@ -55,4 +65,10 @@ test('spans are told by their largest unit', () => {
   assert.equal(formatAgo(0, 60_000), '1 min ago');
   assert.equal(formatAgo(3_600_000, 0), 'in 1 h');
   assert.equal(formatUtc(1_790_000_000_000), '2026-09-21 14:13:20 UTC');
+});
+
+test('spans of time are read, and written as they are read', () => {
+  for (const text of ['90 s', '5 min', '12 h', '30 d', '25 h']) assert.equal(writeSpan(parseSpan(text) ?? 0), text);
+  assert.equal(parseSpan('2h'), 7_200_000);
+  for (const text of ['', '5', 'min', '5 weeks', '-1 s']) assert.equal(parseSpan(text), undefined);
 });

@@ -84,6 +84,26 @@ export function parseBytes(text: string): number | undefined {
   return Number.isSafeInteger(Math.round(bytes)) ? Math.round(bytes) : undefined;
 }
 
+const SPANS: readonly (readonly [unit: string, ms: number])[] = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000],
+];
+
+/** A span of time that somebody typed: `90 s`, `5 min`, `12h`, `30 d`. @returns ms; undefined where it is not that */
+export function parseSpan(text: string): number | undefined {
+  const [, count, unit] = /^([0-9]+)\s*(s|min|h|d)$/.exec(text.trim()) ?? [];
+  const ms = SPANS.find(([name]) => name === unit)?.[1];
+  return count === undefined || ms === undefined ? undefined : Number(count) * ms;
+}
+
+/** A span of time exactly, as `parseSpan` takes it: in the largest unit in which it is whole. */
+export function writeSpan(ms: number): string {
+  const [unit, size] = SPANS.find(([, each]) => ms >= each && ms % each === 0) ?? ['s', 1_000];
+  return `${Math.round(ms / size)} ${unit}`;
+}
+
 function threeDigits(value: number): string {
   const digits = Math.abs(value) >= 99.95 ? 0 : Math.abs(value) >= 9.995 ? 1 : 2;
   return value.toFixed(digits);

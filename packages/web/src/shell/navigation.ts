@@ -1,13 +1,17 @@
 import {
   IconArchive,
   IconBan,
+  IconBell,
   IconCategory,
   IconClipboardList,
+  IconDatabase,
   IconDoorEnter,
   IconGauge,
   IconList,
   IconRouter,
+  IconSend,
   IconSettings,
+  IconSpider,
   IconUsers,
 } from '@tabler/icons-react';
 
@@ -22,13 +26,17 @@ export const NAVIGATION = [
       { to: '/', label: 'Overview', icon: IconGauge, key: 'o' },
       { to: '/sensors', label: 'Sensors', icon: IconRouter, key: 's' },
       { to: '/enrolment', label: 'Enrolment', icon: IconDoorEnter, key: 'e' },
+      { to: '/alerts', label: 'Alerts', icon: IconBell, key: 'l' },
+      { to: '/maltrail', label: 'Maltrail', icon: IconSpider, key: 'm' },
     ],
   },
   {
     title: 'Data',
     entries: [
       { to: '/queues', label: 'Queues', icon: IconList, key: 'q' },
+      { to: '/exporters', label: 'Exporters', icon: IconSend, key: 'x' },
       { to: '/archive', label: 'Archive', icon: IconArchive, key: 'a' },
+      { to: '/storage', label: 'Storage', icon: IconDatabase, key: 'd' },
       { to: '/types', label: 'Types', icon: IconCategory, key: 't' },
     ],
   },

@@ -12,7 +12,8 @@ const DAYS_KEPT = 2 * 365;
 /** Gaps that are kept one by one; in hours and days all are counted. */
 const GAPS_KEPT = 200_000;
 const GAPS_KEPT_PER_SERIES = 1_000;
-const FORMAT = 1;
+/** Format of the ledger's file. */
+export const LEDGER_FORMAT = 1;
 /** Some milliseconds of work. */
 const SERIES_AT_A_TIME = 200;
 
@@ -41,7 +42,7 @@ export interface GapRow {
 }
 
 /** Counts are JSON arrays in the order of `MEASURES`, without the zeros at the end. */
-const SCHEMA = `
+export const LEDGER_SCHEMA = `
   CREATE TABLE series (
     id INTEGER PRIMARY KEY, sensor TEXT NOT NULL, topic TEXT NOT NULL,
     seenFrames INTEGER NOT NULL, seenBytes INTEGER NOT NULL, seenSessions INTEGER NOT NULL,
@@ -92,18 +93,26 @@ export class LedgerStore {
 
   #prepareFormat(): void {
     const version = Number(Object.values(this.#database.prepare('PRAGMA user_version').get() ?? {})[0]);
-    if (version > FORMAT) {
+    if (version > LEDGER_FORMAT) {
       throw new D4Error(
         'D4_LEDGER_FORMAT',
-        `${this.#file} has format ${version}, and this version of the program knows ${FORMAT}: start the newer version that wrote it`,
+        `${this.#file} has format ${version}, and this version of the program knows ${LEDGER_FORMAT}: start the newer version that wrote it`,
       );
     }
-    if (version === FORMAT) return;
-    inTransaction(this.#database, () => this.#database.exec(`${SCHEMA} PRAGMA user_version = ${FORMAT}`));
+    if (version === LEDGER_FORMAT) return;
+    inTransaction(this.#database, () => this.#database.exec(`${LEDGER_SCHEMA} PRAGMA user_version = ${LEDGER_FORMAT}`));
   }
 
   /** All series with their totals, and what they have of the day (UTC) of `now`. */
   load(now: number): Series[] {
+    try {
+      return this.#load(now);
+    } catch (error) {
+      throw this.#failure(error);
+    }
+  }
+
+  #load(now: number): Series[] {
     const byId = new Map<number, Series>();
     for (const row of this.#prepare('SELECT * FROM series').iterate()) {
       const series = new Series(String(row.sensor), String(row.topic));
@@ -127,7 +136,9 @@ export class LedgerStore {
 
   progress(): Map<string, number> {
     const rows = this.#prepare('SELECT topic, sequence FROM progress').all();
-    return new Map(rows.map(({ topic, sequence }) => [String(topic), Number(sequence)]));
+    // A sequence that is none, in a damaged file, must not become that of the journal.
+    const sound = rows.filter(({ sequence }) => Number.isSafeInteger(sequence));
+    return new Map(sound.map(({ topic, sequence }) => [String(topic), Number(sequence)]));
   }
 
   mark(name: string): string | undefined {

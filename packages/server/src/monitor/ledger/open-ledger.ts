@@ -21,8 +21,9 @@ export function openLedger(file: string, log: Logger): Ledger {
   }
 }
 
-/** SQLITE_CORRUPT, SQLITE_NOTADB (https://sqlite.org/rescode.html), the lower 8 bits. */
+/** Counts that are no JSON; or SQLITE_CORRUPT, SQLITE_NOTADB (https://sqlite.org/rescode.html), the lower 8 bits. */
 function isDamaged(error: unknown): boolean {
+  if (error instanceof SyntaxError) return true;
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return false;
   return [11, 26].includes(error.errcode & 0xff);
 }

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { D4Error, parseSensorId, type SensorId } from '@d4ts/protocol';
-import type { NewQueue, Queue, QueueAccess, QueueInfo, QueuePlace, Queues, UnknownQueueConsumer } from '../port.ts';
+import type {
+  NewQueue,
+  Queue,
+  QueueAccess,
+  QueueInfo,
+  QueuePlace,
+  Queues,
+  Settled,
+  UnknownQueueConsumer,
+} from '../port.ts';
 
 /** How a queue for tests answers `pop`: at once, or through a promise as one whose items lie on disk. */
 export type PopMode = 'at once' | 'later';
@@ -57,6 +66,10 @@ export class MemoryQueue implements Queue {
       taken: this.#taken,
       dropped: 0,
       flushed: this.#flushed,
+      claimed: 0,
+      rewound: 0,
+      replayed: 0,
+      replays: [],
       createdAt: 0,
     };
   }
@@ -93,6 +106,22 @@ export class MemoryQueue implements Queue {
     const flushed = this.#items.splice(0).length;
     this.#flushed += flushed;
     return flushed;
+  }
+
+  claim(): Promise<[]> {
+    return Promise.reject(new Error('not here'));
+  }
+
+  isClaimed(): boolean {
+    return false;
+  }
+
+  acknowledge(ids: readonly string[]): Settled {
+    return { settled: 0, unknown: ids };
+  }
+
+  release(ids: readonly string[]): Settled {
+    return { settled: 0, unknown: ids };
   }
 
   onItems(listener: () => void): () => void {
@@ -166,6 +195,11 @@ export class MemoryQueues implements Queues {
     this.#notify();
     return had;
   }
+
+  /** Nothing of a queue in memory comes again. */
+  async rewind(): Promise<undefined> {}
+  async replay(): Promise<undefined> {}
+  async cancelReplay(): Promise<undefined> {}
 
   async places(): Promise<QueuePlace[]> {
     return [];

@@ -276,7 +276,7 @@ describe('the Redis socket', () => {
     [['CLIENT', 'REPLY', 'OFF'], "-ERR unknown subcommand 'REPLY'. Try CLIENT ID, LIST, SETNAME, UNBLOCK."],
     [['CLIENT', 'UNBLOCK', '999'], ':0'],
     [['COMMAND', 'DOCS'], '*0'],
-    [['COMMAND', 'COUNT'], ':30'],
+    [['COMMAND', 'COUNT'], ':31'],
     [['RESET'], '+RESET'],
     [['LLEN'], "-ERR wrong number of arguments for 'llen' command"],
     [['RPOP', 'k', '-1'], '-ERR value is out of range, must be positive'],
@@ -309,7 +309,7 @@ describe('the Redis socket', () => {
     await client.line();
     await client.expect('# Clients\r\nconnected_clients:1\r\nmaxclients:3\r\nblocked_clients:0\r\n\r\n');
     await client.expect(
-      '$26\r\n# Persistence\r\nloading:0\r\n\r\n*30\r\n*6\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n',
+      '$26\r\n# Persistence\r\nloading:0\r\n\r\n*31\r\n*6\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n',
     );
   });
 

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Modal, Stack, Table, Textarea, TextInput } from '@mantine/core';
+import { ActionIcon, Button, Modal, Select, Stack, Table, Textarea, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { IconBan, IconPlus, IconTrash } from '@tabler/icons-react';
@@ -56,7 +56,9 @@ function BlockTable({ blocks: items, may }: { blocks: readonly Schemas['Block'][
           <Table.Th>Target</Table.Th>
           <Table.Th className="from-640">Kind</Table.Th>
           <Table.Th>Reason</Table.Th>
+          <Table.Th className="from-640">By</Table.Th>
           <Table.Th className="from-640">Since</Table.Th>
+          <Table.Th>Ends</Table.Th>
           {may && (
             <Table.Th w={50}>
               <span className="only-read">Actions</span>
@@ -65,7 +67,7 @@ function BlockTable({ blocks: items, may }: { blocks: readonly Schemas['Block'][
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
-        {items.map(({ target, kind, reason, createdAt }) => (
+        {items.map(({ target, kind, reason, author, createdAt, expiresAt }) => (
           <Table.Tr key={target}>
             <Table.Td className="mono">
               {kind === 'sensor' ? (
@@ -77,9 +79,15 @@ function BlockTable({ blocks: items, may }: { blocks: readonly Schemas['Block'][
               )}
             </Table.Td>
             <Table.Td className="from-640">{kind}</Table.Td>
-            <Table.Td>{reason === '' ? <span className="dimmed">none given</span> : reason}</Table.Td>
+            <Table.Td style={{ overflowWrap: 'anywhere' }}>
+              {reason === '' ? <span className="dimmed">none given</span> : reason}
+            </Table.Td>
+            <Table.Td className="from-640">{author ?? '–'}</Table.Td>
             <Table.Td className="from-640">
               <Time at={createdAt} ago />
+            </Table.Td>
+            <Table.Td>
+              <Time at={expiresAt} ago />
             </Table.Td>
             {may && (
               <Table.Td>
@@ -109,17 +117,34 @@ function BlockTable({ blocks: items, may }: { blocks: readonly Schemas['Block'][
   );
 }
 
+const HOUR_MS = 3_600_000;
+const ENDS = [
+  { value: 'never', label: 'when somebody removes it' },
+  { value: '1', label: 'in an hour' },
+  { value: '24', label: 'in a day' },
+  { value: '168', label: 'in a week' },
+  { value: '720', label: 'in 30 days' },
+];
+
 /** Asks what to block, and why. @param target what is known already */
 export function BlockDialog({ opened, close, target = '' }: { opened: boolean; close: () => void; target?: string }) {
   const client = useQueryClient();
   const form = useForm({
     mode: 'uncontrolled',
-    initialValues: { target, reason: '' },
+    initialValues: { target, reason: '', hours: 'never' },
     validate: { target: (value) => (value.trim() === '' ? 'Enter an address, a network or a uuid' : null) },
   });
   const add = useMutation({
     mutationFn: (values: typeof form.values) =>
-      answered(api.POST('/api/v1/blocks', { body: { target: values.target.trim(), reason: values.reason.trim() } })),
+      answered(
+        api.POST('/api/v1/blocks', {
+          body: {
+            target: values.target.trim(),
+            reason: values.reason.trim(),
+            ...(values.hours !== 'never' && { expiresAt: Date.now() + Number(values.hours) * HOUR_MS }),
+          },
+        }),
+      ),
     onSuccess: async () => {
       form.reset();
       close();
@@ -147,6 +172,13 @@ export function BlockDialog({ opened, close, target = '' }: { opened: boolean; c
             minRows={2}
             key={form.key('reason')}
             {...form.getInputProps('reason')}
+          />
+          <Select
+            label="Ends"
+            allowDeselect={false}
+            data={ENDS}
+            key={form.key('hours')}
+            {...form.getInputProps('hours')}
           />
           <FormProblem error={add.error} />
           <Button type="submit" color="red.8" loading={add.isPending}>

@@ -5,6 +5,7 @@ import { useLive } from '../../api/live.tsx';
 import { Bytes } from '../../parts/bytes.tsx';
 import { formatCount, formatRate, formatShort, shortUuid } from '../../parts/format.ts';
 import { Empty, Panel } from '../../parts/page.tsx';
+import { sensorName } from '../../parts/sensor-name.ts';
 
 type Overview = Schemas['Overview'];
 
@@ -69,11 +70,11 @@ export function TopSensors({ sensors }: { sensors: Overview['today']['sensors'] 
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {sensors.map(({ uuid, description, bytes, frames }) => (
+            {sensors.map(({ uuid, name, description, bytes, frames }) => (
               <Table.Tr key={uuid}>
                 <Table.Td>
-                  <Link to="/sensors/$uuid" params={{ uuid }} className="plain">
-                    {description || <span className="mono">{shortUuid(uuid)}</span>}
+                  <Link to="/sensors/$uuid" params={{ uuid }} className="plain" title={uuid}>
+                    {sensorName({ uuid, name, description })}
                   </Link>
                 </Table.Td>
                 <Table.Td className="end">

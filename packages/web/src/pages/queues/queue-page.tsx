@@ -16,6 +16,7 @@ import { Time } from '../../parts/time.tsx';
 import { Uuid } from '../../parts/uuid.tsx';
 import { useMay } from '../../session/session.tsx';
 import { Attach } from './attach.tsx';
+import { CredentialPanel } from './credential.tsx';
 import { Peek } from './peek.tsx';
 import classes from './queues.module.css';
 import { sensorsIn } from './sensors-in.ts';
@@ -59,6 +60,7 @@ export function QueuePage() {
       <div style={{ display: 'grid', gap: 16 }}>
         <Peek uuid={uuid} />
         <Attach queue={queue} />
+        <CredentialPanel queue={queue} />
         <Panel title="Facts">
           <Facts
             facts={[

@@ -19,12 +19,17 @@ import { Uuid } from '../../parts/uuid.tsx';
 import { useMay } from '../../session/session.tsx';
 import { FilesTable } from '../archive/files-table.tsx';
 import { BlockDialog } from '../blocks/blocks-page.tsx';
+import { ClientDialog } from './client-files/client-dialog.tsx';
 import { EditDialog } from './edit-dialog.tsx';
+import { EraseDialog } from './erase-dialog.tsx';
 import { History } from './history.tsx';
 import { ReplaceKeyDialog, RevealKeyDialog } from './key-dialogs.tsx';
 import { Ledger } from './ledger.tsx';
 import { Claimed, Refusals } from './refusals.tsx';
+import { Rules } from './rules.tsx';
 import classes from './sensor.module.css';
+import { Streams } from './streams.tsx';
+import { Tail } from './tail/tail.tsx';
 import { ByType, Sessions } from './traffic.tsx';
 
 type Sensor = Schemas['Sensor'];
@@ -50,6 +55,7 @@ export function SensorPage() {
 }
 
 function SensorFacts({ sensor }: { sensor: Sensor }) {
+  const may = useMay('user');
   return (
     <Page
       title={sensorName(sensor)}
@@ -65,7 +71,9 @@ function SensorFacts({ sensor }: { sensor: Sensor }) {
         <div className={classes.column}>
           <History uuid={sensor.uuid} />
           <ByType sensor={sensor} />
+          {may && <Tail sensor={sensor} />}
           <Sessions sensor={sensor} />
+          <Streams sensor={sensor} />
           <Refusals sensor={sensor} />
           <Claimed sensor={sensor} />
           <Ledger uuid={sensor.uuid} />
@@ -133,6 +141,7 @@ function SensorFacts({ sensor }: { sensor: Sensor }) {
               ]}
             />
           </Panel>
+          <Rules sensor={sensor} />
           <Limits sensor={sensor} />
         </div>
       </div>
@@ -198,6 +207,8 @@ function Actions({ sensor }: { sensor: Sensor }) {
   const [blocking, block] = useDisclosure(false);
   const [replacing, replaceKey] = useDisclosure(false);
   const [revealing, revealKey] = useDisclosure(false);
+  const [configuring, configure] = useDisclosure(false);
+  const [erasing, erase] = useDisclosure(false);
   const params = { params: { path: { uuid } } };
   const stale = ['sensors', 'status', 'blocks'];
   const approve = useAction(() => answered(api.POST('/api/v1/sensors/{uuid}/approve', params)), {
@@ -280,10 +291,16 @@ function Actions({ sensor }: { sensor: Sensor }) {
               {registration === 'pending' ? 'Refuse it' : 'Revoke the approval'}
             </Menu.Item>
           )}
+          <Menu.Item onClick={configure.open}>Configuration for the client</Menu.Item>
           <Menu.Item onClick={replaceKey.open}>Replace the key</Menu.Item>
           {admin && <Menu.Item onClick={revealKey.open}>Reveal the key</Menu.Item>}
           {previousKeyUntil !== null && (
             <Menu.Item onClick={() => endOverlap.mutate(undefined)}>End the overlap of keys</Menu.Item>
+          )}
+          {admin && (
+            <Menu.Item color="red" onClick={erase.open}>
+              Erase its data
+            </Menu.Item>
           )}
           <Menu.Item
             color="red"
@@ -303,6 +320,8 @@ function Actions({ sensor }: { sensor: Sensor }) {
       </Menu>
       <ReplaceKeyDialog sensor={sensor} opened={replacing} close={replaceKey.close} />
       <RevealKeyDialog sensor={sensor} opened={revealing} close={revealKey.close} />
+      <ClientDialog sensor={sensor} opened={configuring} close={configure.close} />
+      <EraseDialog sensor={sensor} opened={erasing} close={erase.close} />
       <EditDialog sensor={sensor} opened={editing} close={edit.close} />
       <BlockDialog target={uuid} opened={blocking} close={block.close} />
     </>

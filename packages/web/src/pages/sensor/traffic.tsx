@@ -92,6 +92,12 @@ export function Sessions({ sensor: { sessions } }: { sensor: Sensor }) {
               <Table.Td className="mono">{session.topic}</Table.Td>
               <Table.Td className="mono nowrap">
                 {session.address}:{session.port}
+                {session.usesPreviousKey === true && (
+                  <span className="dimmed" title="It still has the key that was replaced">
+                    {' '}
+                    key before
+                  </span>
+                )}
               </Table.Td>
               <Table.Td className="from-640 end nowrap">{formatSpan(now - session.since)}</Table.Td>
               <Table.Td className="from-640 end">{formatCount(session.frames)}</Table.Td>

@@ -1,34 +1,26 @@
 import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { status } from '../../api/queries.ts';
 import { Bytes } from '../../parts/bytes.tsx';
-import { CopyButton } from '../../parts/copy-button.tsx';
 import { formatCount, formatSpan } from '../../parts/format.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Facts, Page, Panel } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
+import { useMay } from '../../session/session.tsx';
+import { CertificatePanel } from './certificate.tsx';
+import { SettingList } from './setting-list.tsx';
 
 /** How the server is set up, and how it is. */
 export function SettingsPage() {
   const query = useQuery(status);
+  const may = useMay('user');
   return (
     <Page
       title="Settings"
       about="How this server is set up. It is changed in its configuration file, and holds from the next start"
     >
       <Loaded query={query} rows={8}>
-        {({
-          addresses,
-          mode,
-          home,
-          version,
-          startedAt,
-          uptimeSeconds,
-          certificateSha256,
-          connections,
-          memory,
-          backPressure,
-          archive,
-        }) => (
+        {({ addresses, mode, home, version, startedAt, uptimeSeconds, connections, memory, backPressure, archive }) => (
           <div
             style={{
               display: 'grid',
@@ -63,21 +55,7 @@ export function SettingsPage() {
                 ]}
               />
             </Panel>
-            <Panel title="Certificate">
-              <Facts
-                facts={[
-                  [
-                    'SHA-256',
-                    <span key="sha256">
-                      <span className="mono" style={{ overflowWrap: 'anywhere' }}>
-                        {certificateSha256}
-                      </span>
-                      <CopyButton value={certificateSha256} what="fingerprint" />
-                    </span>,
-                  ],
-                ]}
-              />
-            </Panel>
+            <CertificatePanel />
             <Panel title="Program">
               <Facts
                 facts={[
@@ -96,13 +74,19 @@ export function SettingsPage() {
             </Panel>
             <Panel title="Interface">
               <p style={{ margin: 0, fontSize: 14 }}>
-                Everything that these pages do is in <code>/api/v1</code>, described by{' '}
-                <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1).
+                Everything that these pages do is in <code>/api/v1</code>: see its <a href="/api/docs">documentation</a>
+                , or <a href="/api/v1/openapi.json">openapi.json</a> (OpenAPI 3.1). Tokens for programs are under{' '}
+                <Link to="/account">your account</Link>.
               </p>
             </Panel>
           </div>
         )}
       </Loaded>
+      {may && (
+        <div style={{ marginTop: 16 }}>
+          <SettingList />
+        </div>
+      )}
     </Page>
   );
 }

@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
+import { FrameDecoder, FrameEncoder, HEADER_BYTES, parseSensorId } from '@d4ts/protocol';
 import type { FuzzTarget, Random } from '@d4ts/testkit';
-import { FrameDecoder } from './decoder.ts';
-import { FrameEncoder } from './encoder.ts';
-import { HEADER_BYTES } from './header.ts';
-import { parseSensorId } from './sensor-id.ts';
 
 const MAX_PAYLOAD = 2048;
 const SENSOR = parseSensorId('00000000-0000-4000-8000-000000000001');

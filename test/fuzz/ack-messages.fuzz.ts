@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import type { FuzzTarget, Random } from '@d4ts/testkit';
-import { D4Error } from '../errors.ts';
-import { HmacScratch } from '../hmac.ts';
-import { parseSensorId } from '../sensor-id.ts';
-import { AckDecoder } from './decoder.ts';
 import {
   ACK_TYPE,
+  AckDecoder,
+  AckSender,
+  D4Error,
+  encodeChallenge,
+  encodeUnprovedRefuse,
+  HmacScratch,
+  parseSensorId,
   readAccept,
   readAck,
   readChallenge,
@@ -16,8 +18,8 @@ import {
   readRefuse,
   readResume,
   wholeBody,
-} from './messages.ts';
-import { AckSender, encodeChallenge, encodeUnprovedRefuse } from './sender.ts';
+} from '@d4ts/protocol';
+import type { FuzzTarget, Random } from '@d4ts/testkit';
 
 const SENSOR = parseSensorId('00000000-0000-4000-8000-000000000001');
 const STREAM = 'a'.repeat(32);

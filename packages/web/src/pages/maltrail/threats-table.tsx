@@ -1,0 +1,110 @@
+import { Button, Table } from '@mantine/core';
+import { IconSpider } from '@tabler/icons-react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import type { Schemas } from '../../api/client.ts';
+import { threats } from '../../api/queries.ts';
+import { formatCount } from '../../parts/format.ts';
+import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
+import { Empty } from '../../parts/page.tsx';
+import { Time } from '../../parts/time.tsx';
+import { Tone } from '../../parts/tone.tsx';
+import type { MaltrailSearch } from './search.ts';
+
+const TONES = { high: 'bad', medium: 'warn', low: 'calm' } as const;
+/** Sensors that are named in a row. */
+const SENSORS_SHOWN = 3;
+
+/** Threats, page by page. */
+export function ThreatsTable({ filter }: { filter: MaltrailSearch }) {
+  const query = useInfiniteQuery(threats(filter));
+  if (query.data === undefined)
+    return query.isError ? <ProblemAlert error={query.error} again={() => query.refetch()} /> : <SkeletonRows />;
+  const found = query.data.pages.flatMap(({ items }) => items);
+  if (found.length === 0 && !query.hasNextPage) {
+    return (
+      <Empty icon={<IconSpider size={28} stroke={1.4} />} title="No threats">
+        Nothing that Maltrail sensors have reported is like that.
+      </Empty>
+    );
+  }
+  return (
+    <>
+      <Table>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Severity</Table.Th>
+            <Table.Th>Source</Table.Th>
+            <Table.Th className="from-640">Type</Table.Th>
+            <Table.Th>Trail</Table.Th>
+            <Table.Th className="from-640">Info</Table.Th>
+            <Table.Th className="from-640">Sensors</Table.Th>
+            <Table.Th className="end">Events</Table.Th>
+            <Table.Th className="from-640">First</Table.Th>
+            <Table.Th>Last</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {found.map((threat) => (
+            <Row key={`${threat.source} ${threat.trail}`} threat={threat} />
+          ))}
+        </Table.Tbody>
+      </Table>
+      {query.hasNextPage && (
+        <div style={{ padding: 12, textAlign: 'center' }}>
+          <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
+            More threats
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Row({ threat }: { threat: Schemas['MaltrailThreat'] }) {
+  const { severity, source, type, trail, info, reference, sensors, events, first, last } = threat;
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Tone tone={TONES[severity]} shape={severity === 'high' ? 'square' : undefined}>
+          {severity}
+        </Tone>
+      </Table.Td>
+      <Table.Td className="mono">
+        <Link to="/maltrail" search={(before: MaltrailSearch) => ({ ...before, source })} className="plain">
+          {source}
+        </Link>
+      </Table.Td>
+      <Table.Td className="from-640 mono">{type}</Table.Td>
+      <Table.Td className="mono" style={{ overflowWrap: 'anywhere', minWidth: 120 }}>
+        <Link to="/maltrail" search={(before: MaltrailSearch) => ({ ...before, trail })} className="plain">
+          {trail}
+        </Link>
+      </Table.Td>
+      <Table.Td className="from-640" title={reference} style={{ overflowWrap: 'anywhere' }}>
+        {info}
+      </Table.Td>
+      <Table.Td className="from-640 nowrap">
+        {sensors.slice(0, SENSORS_SHOWN).map(({ sensor, name }) => (
+          <Link
+            key={sensor}
+            to="/sensors/$uuid"
+            params={{ uuid: sensor }}
+            style={{ display: 'block' }}
+            className="plain"
+          >
+            {name}
+          </Link>
+        ))}
+        {sensors.length > SENSORS_SHOWN && <span className="dimmed">{sensors.length - SENSORS_SHOWN} more</span>}
+      </Table.Td>
+      <Table.Td className="end numbers">{formatCount(events)}</Table.Td>
+      <Table.Td className="from-640">
+        <Time at={first} />
+      </Table.Td>
+      <Table.Td>
+        <Time at={last} ago />
+      </Table.Td>
+    </Table.Tr>
+  );
+}

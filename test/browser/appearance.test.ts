@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { newSensorId } from '@d4ts/protocol';
+import type { Page } from 'playwright-core';
+import { accessibilityFaults, type BrowserUnderTest, startBrowser } from './browser-fixture.ts';
+
+/** Where the pages are, and what their heading says. */
+const PAGES: readonly (readonly [path: string, heading: string])[] = [
+  ['/', 'Overview'],
+  ['/sensors', 'Sensors'],
+  ['/enrolment', 'Enrolment'],
+  ['/alerts', 'Alerts'],
+  ['/maltrail', 'Maltrail'],
+  ['/queues', 'Queues'],
+  ['/exporters', 'Exporters'],
+  ['/archive', 'Archive'],
+  ['/storage', 'Storage'],
+  ['/types', 'Types'],
+  ['/blocks', 'Blocks'],
+  ['/people', 'People'],
+  ['/audit', 'Audit'],
+  ['/settings', 'Settings'],
+  ['/account', 'Account'],
+];
+
+describe('the look of every page', () => {
+  let browser: BrowserUnderTest;
+
+  before(async () => {
+    browser = await startBrowser();
+  });
+  after(() => browser[Symbol.asyncDispose]());
+
+  it('is accessible wide and light; dark and narrow it has contrast and does not scroll sideways', async () => {
+    const page = await browser.openAsAdministrator({ viewport: { width: 1440, height: 800 }, colorScheme: 'light' });
+    const uuid = newSensorId();
+    await browser.ask('POST', '/sensors', { uuid, key: 'k', name: 'Looked at' });
+    await browser.ask('POST', '/blocks', { target: '192.0.2.7', reason: 'knocks' });
+    const target = { kind: 'tcp', host: '127.0.0.1', port: 9 };
+    await browser.ask('POST', '/exporters', { name: 'somewhere', type: '3', target });
+    await browser.ask('POST', '/alerts/test');
+    const queue = await browser.ask<{ uuid: string }>('POST', '/queues', { type: '3', description: 'Peeked' });
+    const pages = [...PAGES, [`/sensors/${uuid}`, 'Looked at'], [`/queues/${queue.uuid}`, 'Peeked']] as const;
+    await page.goto('/');
+    await page.locator('#main h1').waitFor();
+    for (const [path, heading] of pages) {
+      await follow(page, path, heading);
+      assert.deepEqual(await accessibilityFaults(page), [], path);
+    }
+    await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+    await page.setViewportSize({ width: 380, height: 800 });
+    for (const [path, heading] of pages) {
+      await follow(page, path, heading);
+      assert.deepEqual(await accessibilityFaults(page, ['color-contrast']), [], `${path}, dark`);
+      const tooWide = await page.evaluate(
+        'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+      );
+      assert.equal(tooWide, 0, `${path} scrolls sideways`);
+    }
+  });
+});
+
+/** As a link in the page does; loading everything anew for each page would take most of the time. */
+async function follow(page: Page, path: string, heading: string): Promise<void> {
+  await page.evaluate(`history.pushState(null, '', ${JSON.stringify(path)})`);
+  await page.locator('#main h1', { hasText: heading }).waitFor();
+  await page.getByRole('status', { name: 'Loading' }).first().waitFor({ state: 'hidden' });
+}
