@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type EntryHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './entry-format.ts';
+import { ENTRY_HEADER_BYTES, type EntryHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './entry-format.ts';
 import { existingTopics } from './files.ts';
 import { ENTRY_FLAG, ENTRY_KIND } from './port.ts';
+import { isZero, lostAtEnd } from './recovery.ts';
 import { loadIndex, openSegment, readFully, type Segment } from './segment.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import { scanSegment } from './segment-scan.ts';
@@ -116,7 +117,7 @@ async function checkTopic(folder: string, topic: string, check: Check): Promise<
   for (const { path, from, to } of holes.found) {
     if (holes.setAside.has(from) || holes.recorded.some((range) => range.from <= from && range.to >= to)) continue;
     const what = `the entries before it, sequences ${from} to ${to - 1}, are in no segment, and nothing says why`;
-    check.damage.push({ path, what, lost: `${to - from} entries`, mend: 'recovery' });
+    check.damage.push({ path, what, lost: to - from === 1 ? '1 entry' : `${to - from} entries`, mend: 'recovery' });
   }
   const table = join(folder, STREAM_TABLE_FILE);
   if (names.includes(STREAM_TABLE_FILE) && (await loadStreamTable(folder)) === undefined) {
@@ -154,9 +155,10 @@ async function checkSegment(
     if (!(await areHeadersEqual(file))) {
       check.damage.push({ path, what: 'one of the two copies of its header is damaged', mend: 'header' });
     }
-    for (const { from, to } of scan.damage) {
+    const lastLost = await lostAtEnd(file, scan, size, next?.firstSequence);
+    for (const { from, to } of lastLost === undefined ? scan.damage : [...scan.damage, lastLost]) {
       if (existsSync(`${path.replace(/\.seg$/, '')}-${from}.damaged`)) continue;
-      const lost = trail.missingAt(from, to);
+      const lost = trail.missingAt(from, to, next?.firstSequence);
       check.damage.push({ path, what: `bytes ${from} to ${to} are no entry`, lost, mend: 'recovery' });
     }
     for (const what of trail.fragments) {
@@ -167,7 +169,8 @@ async function checkSegment(
       check.notes.push({ path, what });
     }
     await checkIndex(segment, next, scan.index, size, check);
-    return scan.index.endSequence;
+    // Where its end is damaged, that is why sequences are missing before the next one.
+    return lastLost === undefined ? scan.index.endSequence : (next?.firstSequence ?? scan.index.endSequence);
   } finally {
     await file.close();
   }
@@ -225,6 +228,8 @@ class EntryTrail {
   /** Sequences that are missing, by the position of the entry behind them. */
   readonly #missing = new Map<number, { from: number; to: number }>();
   #expected: number;
+  /** Of the last entry, in the file. */
+  #end = SEGMENT_HEADER_BYTES;
 
   constructor(segment: Segment, topic: string, holes: Holes, onAnnouncement: Check['onAnnouncement']) {
     this.#topic = topic;
@@ -240,6 +245,7 @@ class EntryTrail {
       this.#missing.set(position, hole);
     }
     this.#expected = sequence + 1;
+    this.#end = position + ENTRY_HEADER_BYTES + header.length;
     if (kind === ENTRY_KIND.gap) this.#record(body);
     if (kind === ENTRY_KIND.file && this.#topic.startsWith(FILES)) {
       const topic = this.#topic.slice(FILES.length);
@@ -254,9 +260,10 @@ class EntryTrail {
     else this.#within.delete(stream);
   }
 
-  /** What is missing where bytes are damaged, in words. */
-  missingAt(from: number, to: number): string {
-    const hole = this.#missing.get(to);
+  /** What is missing where bytes are damaged, in words. @param nextSequence the first of the next segment */
+  missingAt(from: number, to: number, nextSequence: number | undefined): string {
+    const atEnd = nextSequence === undefined ? undefined : { from: this.#expected, to: nextSequence };
+    const hole = this.#missing.get(to) ?? (from >= this.#end ? atEnd : undefined);
     if (hole === undefined) return `${to - from} bytes`;
     const count = hole.to - hole.from;
     return count === 1
@@ -287,10 +294,4 @@ async function areHeadersEqual(file: FileHandle): Promise<boolean> {
   await readFully(file, bytes, 0);
   const half = SEGMENT_HEADER_BYTES / 2;
   return bytes.subarray(0, half).equals(bytes.subarray(half));
-}
-
-async function isZero(file: FileHandle, from: number, to: number): Promise<boolean> {
-  const bytes = Buffer.alloc(to - from);
-  await readFully(file, bytes, from);
-  return bytes.every((byte) => byte === 0);
 }

@@ -13,7 +13,7 @@ import {
   writeDurably,
 } from './segment.ts';
 import type { OpenStream, SegmentIndex, StreamIndex } from './segment-index.ts';
-import { type Damage, scanSegment } from './segment-scan.ts';
+import { type Damage, type SegmentScan, scanSegment } from './segment-scan.ts';
 import { loadStreamTable } from './stream-table.ts';
 
 const DAMAGED = '.damaged';
@@ -82,7 +82,9 @@ export async function recoverTopic(folder: string, log: Logger): Promise<Recover
     streams = async () => table;
     segment.committedBytes = scan.end;
     segment.adopt(scan.index);
-    for (const damage of scan.damage) gaps.push(await setAside(segment, file, damage, log));
+    const lastLost = await lostAtEnd(file, scan, size, next?.firstSequence);
+    const damaged = lastLost === undefined ? scan.damage : [...scan.damage, lastLost];
+    for (const damage of damaged) gaps.push(await setAside(segment, file, damage, log));
     if (next === undefined && scan.index.entries === 0) {
       await file.close();
       await rm(segment.path);
@@ -175,7 +177,22 @@ function defined({ definition, endOffset: offset, lastTime: time, bytes }: Strea
   return { definition, offset, last: { state: { crc, preamble: definition.preamble }, time } };
 }
 
-async function isZero(file: FileHandle, from: number, to: number): Promise<boolean> {
+/**
+ * The end of a segment, where its last entries are damaged: others follow in the next segment, but not at once.
+ * @param nextSequence the first of the next segment; undefined where there is none
+ */
+export async function lostAtEnd(
+  file: FileHandle,
+  { index, end }: Pick<SegmentScan, 'index' | 'end'>,
+  size: number,
+  nextSequence: number | undefined,
+): Promise<Damage | undefined> {
+  if (nextSequence === undefined || index.endSequence >= nextSequence || end >= size) return undefined;
+  return (await isZero(file, end, size)) ? undefined : { from: end, to: size };
+}
+
+/** Whether bytes `[from, to)` of a file are zeros: behind its last entry an open segment has them. */
+export async function isZero(file: FileHandle, from: number, to: number): Promise<boolean> {
   const bytes = Buffer.alloc(to - from);
   await readFully(file, bytes, from);
   return bytes.every((byte) => byte === 0);

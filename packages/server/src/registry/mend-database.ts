@@ -8,6 +8,7 @@ import { syncFile, syncFolder } from './durable-file.ts';
 import { fits, type RowJudge } from './row-check.ts';
 import {
   DATABASE_ENDINGS,
+  damageOf,
   databaseBytes,
   insertRows,
   readDatabase,
@@ -39,8 +40,8 @@ export function inspectDatabase({ file, schema, format }: SumsDatabase): string 
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: 1_000 });
-    const [finding] = Object.values(database.prepare('PRAGMA quick_check(1)').get() ?? {});
-    if (finding !== 'ok') return String(finding).replace('*** in database main ***\n', '');
+    const finding = damageOf(database, file);
+    if (finding !== undefined) return finding;
     const isOurs = isDeepStrictEqual(
       schemaOf(database),
       schemaMadeBy((made) => made.exec(schema)),

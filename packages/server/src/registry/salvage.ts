@@ -217,6 +217,16 @@ export function insertRows(database: DatabaseSync, table: string, rows: readonly
   }
 }
 
+/** What is larger is checked without comparing its indexes with its tables: that would take seconds. */
+const COMPARED_BYTES = 64 * 1024 * 1024;
+
+/** What SQLite finds wrong with a database; undefined where that is nothing. @throws whatever it says where it cannot even look */
+export function damageOf(database: DatabaseSync, file: string, thorough = false): string | undefined {
+  const check = thorough || databaseBytes(file) <= COMPARED_BYTES ? 'integrity_check' : 'quick_check';
+  const [finding] = Object.values(database.prepare(`PRAGMA ${check}(1)`).get() ?? {});
+  return finding === 'ok' ? undefined : String(finding).replace('*** in database main ***\n', '');
+}
+
 /** How many bytes a database has on disk, with what is beside it. */
 export function databaseBytes(file: string): number {
   return DATABASE_ENDINGS.reduce(

@@ -1,7 +1,17 @@
-import { accessSync, chmodSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fdatasync,
+  openSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { isDeepStrictEqual } from 'node:util';
+import { isDeepStrictEqual, promisify } from 'node:util';
 import { D4Error, parseSensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { type ActivityState, MemoryActivity } from './activity.ts';
@@ -22,7 +32,7 @@ import type {
   User,
 } from './port.ts';
 import { registryJudge, rowCrc, rowName } from './row-check.ts';
-import { readDatabase, type Schema, schemaOf } from './salvage.ts';
+import { damageOf, readDatabase, type Schema, schemaOf } from './salvage.ts';
 import { copyAside } from './set-aside.ts';
 import { SqliteArchiveBooks } from './sqlite-archive-books.ts';
 import { SqliteAudit } from './sqlite-audit.ts';
@@ -135,7 +145,7 @@ function openWithKeyCopy(options: SqliteRegistryOptions, { keyCopy, folder }: Re
  */
 export function inspectRegistry(file: string): string[] {
   try {
-    openSound(file, MIGRATIONS, 'integrity_check').close();
+    openSound(file, MIGRATIONS, true).close();
     return [];
   } catch (error) {
     if (error instanceof D4Error && error.code === 'D4_REGISTRY_DAMAGED') return [error.message];
@@ -158,7 +168,7 @@ function openAsItIs(options: SqliteRegistryOptions): SqliteRegistry {
 }
 
 function openDatabase(file: string, migrations: readonly Migration[]): DatabaseSync {
-  const database = openSound(file, migrations, 'quick_check');
+  const database = openSound(file, migrations, false);
   try {
     migrate(database, file, migrations);
     return database;
@@ -169,19 +179,15 @@ function openDatabase(file: string, migrations: readonly Migration[]): DatabaseS
 }
 
 /** Opens a database in the format that it has. @throws {D4Error} */
-function openSound(
-  file: string,
-  migrations: readonly Migration[],
-  check: 'quick_check' | 'integrity_check',
-): DatabaseSync {
+function openSound(file: string, migrations: readonly Migration[], thorough: boolean): DatabaseSync {
   const isNew = !existsSync(file);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: 1_000 });
     if (isNew) chmodSync(file, 0o600);
     database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    const [finding] = Object.values(database.prepare(`PRAGMA ${check}(1)`).get() ?? {});
-    if (finding !== 'ok') throw damaged(file, String(finding).replace('*** in database main ***\n', ''));
+    const finding = damageOf(database, file, thorough);
+    if (finding !== undefined) throw damaged(file, finding);
     const version = checkFormat(database, file, migrations);
     if (version > 0) checkContent(database, file, registrySchema(migrations.slice(0, version)));
     return database;
@@ -432,11 +438,10 @@ class SqliteRegistry implements Registry {
     } finally {
       this.#database.exec('PRAGMA synchronous = FULL');
     }
-    const log = openSync(`${this.#file}-wal`, 'r+');
     try {
-      await sync(log);
-    } finally {
-      closeSync(log);
+      await syncFile(`${this.#file}-wal`);
+    } catch (error) {
+      throw failure(this.#file, error);
     }
   }
 
@@ -446,6 +451,15 @@ class SqliteRegistry implements Registry {
     } catch (error) {
       throw failure(this.#file, error);
     }
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = openSync(path, 'r+');
+  try {
+    await promisify(fdatasync)(file);
+  } finally {
+    closeSync(file);
   }
 }
 
