@@ -19,7 +19,7 @@ import { homePaths } from './home.ts';
 // Bytes are flipped at random places of a home while it is stopped (D4_TEST_FLIPS of them, from D4_TEST_SEED on): a server
 // starts on it, tells, and has lost no more than the entries and rows that were hit.
 
-const FLIPS = Number(process.env.D4_TEST_FLIPS ?? 60);
+const FLIPS = Number(process.env.D4_TEST_FLIPS ?? 30);
 const SEED = Number(process.env.D4_TEST_SEED ?? 1);
 const FLIPS_PER_START = 10;
 const TOPICS = ['3', '8'];

@@ -50,7 +50,7 @@ interface Check extends JournalCheck {
 
 /** Of the sequence of a topic: what was found missing, and what the journal itself says to be missing. */
 interface Holes {
-  readonly found: { readonly path: string; readonly from: number; readonly to: number }[];
+  readonly found: { readonly from: number; readonly to: number; readonly damage: JournalDamage }[];
   readonly recorded: { readonly from: number; readonly to: number }[];
   /** First sequences of segments that were set aside as a whole. */
   readonly setAside: Set<number>;
@@ -109,15 +109,17 @@ async function checkTopic(folder: string, topic: string, check: Check): Promise<
   let end: number | undefined;
   for (const [i, segment] of segments.entries()) {
     if (end !== undefined && segment.firstSequence > end) {
-      holes.found.push({ path: segment.path, from: end, to: segment.firstSequence });
+      const [from, to] = [end, segment.firstSequence];
+      const what = `the entries before it, sequences ${from} to ${to - 1}, are in no segment, and nothing says why`;
+      const lost = to - from === 1 ? '1 entry' : `${to - from} entries`;
+      holes.found.push({ from, to, damage: { path: segment.path, what, lost, mend: 'recovery' } });
     }
     end = await checkSegment(segment, segments[i + 1], topic, check, holes);
     check.ends.set(topic, end);
   }
-  for (const { path, from, to } of holes.found) {
-    if (holes.setAside.has(from) || holes.recorded.some((range) => range.from <= from && range.to >= to)) continue;
-    const what = `the entries before it, sequences ${from} to ${to - 1}, are in no segment, and nothing says why`;
-    check.damage.push({ path, what, lost: to - from === 1 ? '1 entry' : `${to - from} entries`, mend: 'recovery' });
+  for (const { from, to, damage } of holes.found) {
+    const isRecorded = holes.recorded.some((range) => range.from <= from && range.to >= to);
+    if (!holes.setAside.has(from) && !isRecorded) check.damage.push(damage);
   }
   const table = join(folder, STREAM_TABLE_FILE);
   if (names.includes(STREAM_TABLE_FILE) && (await loadStreamTable(folder)) === undefined) {
@@ -156,10 +158,15 @@ async function checkSegment(
       check.damage.push({ path, what: 'one of the two copies of its header is damaged', mend: 'header' });
     }
     const lastLost = await lostAtEnd(file, scan, size, next?.firstSequence);
-    for (const { from, to } of lastLost === undefined ? scan.damage : [...scan.damage, lastLost]) {
+    for (const damage of lastLost === undefined ? scan.damage : [...scan.damage, lastLost]) {
+      const { from, to } = damage;
       if (existsSync(`${path.replace(/\.seg$/, '')}-${from}.damaged`)) continue;
       const lost = trail.missingAt(from, to, next?.firstSequence);
-      check.damage.push({ path, what: `bytes ${from} to ${to} are no entry`, lost, mend: 'recovery' });
+      const found: JournalDamage = { path, what: `bytes ${from} to ${to} are no entry`, lost, mend: 'recovery' };
+      // What was lost at the end of the journal is recorded behind it.
+      const isAtEnd = damage === lastLost && next !== undefined;
+      if (isAtEnd) holes.found.push({ from: scan.index.endSequence, to: next.firstSequence, damage: found });
+      else check.damage.push(found);
     }
     for (const what of trail.fragments) {
       check.notes.push({ path, what });

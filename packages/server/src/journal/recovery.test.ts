@@ -354,6 +354,23 @@ describe('recovery of the journal: damage', () => {
     }
   });
 
+  test('the last entry of a sealed segment is a gap too, where it is damaged and no index tells of it', async () => {
+    await using folder = await JournalFolder.make({ segmentBytes: 10_000 });
+    await fill(await folder.topic(), 20);
+    await folder.close();
+    const [path = ''] = await folder.files('.seg');
+    const bytes = (await folder.snapshot()).get(basename(path)) ?? Buffer.alloc(0);
+    const last = entryAt(entriesOf(bytes), -1);
+    await flipByte(path, last.from + 60);
+    await rm(path.replace(/seg$/, 'idx'));
+    for (let opening = 0; opening < 2; opening++) {
+      const log = await folder.topic();
+      const gaps = ofKind(await readAll(log), ENTRY_KIND.gap);
+      assert.deepEqual([gaps.length, log.stats().gaps], [1, 1]);
+      assert.deepEqual(JSON.parse(`${gaps[0]?.bytes}`).from, last.from);
+    }
+  });
+
   test('a newer format is refused and left as it is', async () => {
     await using folder = await JournalFolder.make();
     await fill(await folder.topic(), 3);
