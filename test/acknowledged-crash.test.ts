@@ -7,7 +7,7 @@ import { crashAcknowledging } from './crash/ack-rounds.ts';
 
 // `kill -9` of a server with acknowledged streams, again and again on the same home (D4_TEST_KILLS of them).
 
-const KILLS = Number(process.env.D4_TEST_KILLS ?? 3);
+const KILLS = Number(process.env.D4_TEST_KILLS ?? 2);
 
 for (const policy of ['fsync', 'os'] as const) {
   test(`${KILLS} kills of a server (journal policy ${policy}): every byte is in the journal once`, async () => {

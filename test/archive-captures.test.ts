@@ -121,14 +121,14 @@ class Traffic {
 }
 
 /** A server, a capture of traffic that is about to begin, and the client that sends it. */
-async function newScene(t: TestContext) {
+async function newScene(t: TestContext, ...flags: readonly string[]) {
   const running = await ArchivingServer.launch();
   t.after(() => running.dispose());
   const queue = await running.addQueue('1');
   const sensor = await running.addSensor();
   const traffic = await Traffic.open(t);
   const directory = running.clientDirectory({ sensor, type: 1, snaplen: SNAPLEN });
-  const client = startD4(['client', '-c', directory, '-rt', '100ms']);
+  const client = startD4(['client', '-c', directory, '-rt', '100ms', ...flags]);
   const clientEnded = once(client, 'close');
   let said = '';
   client.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -164,8 +164,25 @@ test('a capture made meanwhile is in the archive packet by packet, and tcpdump r
   assert.deepEqual(await running.popAll(queue), [file.path]);
 });
 
+test('with the server killed twice meanwhile, an acknowledged capture is one file, and whole', async (t) => {
+  const { running, queue, traffic, capture, endClient } = await newScene(t, '--ack', 'require');
+  if (capture === undefined) return t.skip(NOT_ALLOWED);
+  for (let round = 0; round < 2; round++) {
+    const sending = traffic.send(DATAGRAMS / 2, DATAGRAM_PAUSE_MS);
+    await untilKept(running, (await packetsKept(running)) + 20);
+    await running.killAndStart();
+    await sending;
+  }
+  await capture.untilPackets(DATAGRAMS);
+  await capture.stop();
+  await endClient();
+  const [file] = await running.untilFiles((files) => files.length === 1);
+  assert.ok(file !== undefined && contentOf(file.path).equals(capture.bytes));
+  assert.deepEqual(await running.popAll(queue), [file.path]);
+});
+
 test('with the server killed twice meanwhile, every file is a capture, and no packet is doubled or damaged', async (t) => {
-  const { running, queue, traffic, capture, endClient } = await newScene(t);
+  const { running, queue, traffic, capture, endClient } = await newScene(t, '--ack', 'off');
   if (capture === undefined) return t.skip(NOT_ALLOWED);
   let kept = 0;
   for (let round = 0; round < 3; round++) {

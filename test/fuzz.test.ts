@@ -6,7 +6,7 @@ import { targetFiles } from './fuzz/target-files.ts';
 
 // The short form of `npm run fuzz`.
 
-const INPUTS = 3_000;
+const INPUTS = 2_000;
 const SEED = 20_261_122;
 
 for (const file of targetFiles()) {

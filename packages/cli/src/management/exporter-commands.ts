@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { D4Error, type SensorId } from '@d4ts/protocol';
-import { type ExporterSecrets, type ExporterView, parseTargetSettings } from '@d4ts/server';
+import type { ExporterSecrets, ExporterView } from '@d4ts/server';
 import type { Command } from 'commander';
 import { secretsOf } from '../exporter-options.ts';
 import { timeArgument, uuidListArgument } from './arguments.ts';
@@ -51,6 +51,7 @@ export function registerExporterCommands(program: Command): void {
       .addHelpText('after', ADD_HELP),
     async ({ api, show }, { sensors, description, from, paused }, name, type, kind, words) => {
       const { settings, secrets } = readSettings(words);
+      const { parseTargetSettings } = await import('@d4ts/server');
       const target = parseTargetSettings(kind, settings);
       const draft = { name, type, target, secrets, sensors, description, from, paused };
       const made = await api.post<ExporterView>('/exporters', draft);

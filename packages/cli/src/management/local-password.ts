@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { D4Error } from '@d4ts/protocol';
-import { openLog, resetPasswordInHome, type UserAdded } from '@d4ts/server';
+import type { UserAdded } from '@d4ts/server';
 import type { CommandContext } from './management-command.ts';
 import { terminalText } from './terminal-text.ts';
 
@@ -32,6 +32,8 @@ async function byServer(context: CommandContext, mail: string): Promise<string |
 }
 
 async function inHome(mail: string, home: string | undefined): Promise<string> {
+  // Only here, so that other commands need not load the server.
+  const { openLog, resetPasswordInHome } = await import('@d4ts/server');
   const { log, flush } = openLog({ level: 'warn', form: 'text' });
   try {
     return await resetPasswordInHome(

@@ -1,13 +1,6 @@
 import type { SensorId } from '@d4ts/protocol';
-import {
-  type ExporterView,
-  type HostPort,
-  type MaltrailEventPage,
-  type MaltrailSummary,
-  parseHostPort,
-  type ThreatPage,
-  type TypeView,
-} from '@d4ts/server';
+import type { ExporterView, MaltrailEventPage, MaltrailSummary, ThreatPage, TypeView } from '@d4ts/server';
+import { type HostPort, parseHostPort } from '@d4ts/server/host-port';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { ApiConnection } from './api-connection.ts';
 import { countArgument, timeArgument, uuidArgument } from './arguments.ts';

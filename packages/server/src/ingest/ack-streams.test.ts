@@ -190,7 +190,14 @@ suite('acknowledged streams over TLS', () => {
     await third.acknowledged(two.length);
     assert.equal((await kept(fixture, '3', stream)).text, `${one}more\n`);
     assert.equal((await kept(fixture, '3', ownStream)).text, two.toString());
-    await until(() => fixture.ingest.suspectedClones().includes(sensor));
+    // Both have to be active at the same time, however slow the machine is.
+    let more = 0;
+    await until(() => {
+      third.data(two.length + 2 * more, Buffer.from('3\n'));
+      fourth.data(one.length + 5 + 2 * more, Buffer.from('4\n'));
+      more++;
+      return fixture.ingest.suspectedClones().includes(sensor);
+    });
     assert.equal(fixture.registry.activity.find(sensor)?.refusals['stream-forked']?.count, 1);
     fourth.destroy();
     third.destroy();
