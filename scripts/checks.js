@@ -33,11 +33,17 @@ export async function runChecks(root) {
 }
 
 /**
- * The environment for the project's programs: its own Node.js and tools are found first.
+ * The environment for the project's programs: its own Node.js and tools are found first, and what Node.js has compiled is
+ * kept for the next program (a quarter of a test file's processor time is the reading of TypeScript).
  * @param {string} root
  */
 export function projectEnvironment(root) {
-  return { ...process.env, PATH: `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH ?? ''}` };
+  const modules = join(root, 'node_modules');
+  return {
+    ...process.env,
+    PATH: `${join(modules, '.bin')}${delimiter}${process.env.PATH ?? ''}`,
+    NODE_COMPILE_CACHE: join(modules, '.cache', 'node'),
+  };
 }
 
 /**
