@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 // The power goes in mid-stream, again and again (D4_TEST_POWER_CUTS for each mode): only what was synced is left.
 
-const CUTS = Number(process.env.D4_TEST_POWER_CUTS ?? 2);
+const CUTS = Number(process.env.D4_TEST_POWER_CUTS ?? 1);
 const ROUNDS = join(import.meta.dirname, 'crash', 'power-rounds.ts');
 
 const cases = [

@@ -136,7 +136,7 @@ export async function crashServer({ count, home, crash }: Rounds): Promise<void>
   assert.equal((await server.stop()).code, 0);
 
   for (const line of visible) assert.ok(seen.has(line), `"${line}" was shown to a consumer, and then lost`);
-  await checkJournal(home, sensors, seen, count * 10);
+  await checkJournal(home, sensors, seen, count * 5);
 }
 
 /** Each session's bytes are what was sent from its start on, once; and every whole line was popped. */

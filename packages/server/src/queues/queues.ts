@@ -268,6 +268,10 @@ class JournalQueues implements Queues {
       journalItems,
       journalTime: began ?? startedAt,
     });
+    // Who was told of a replay finds it after a crash.
+    this.#unsaved.add(queue);
+    this.#saving = this.#saving.then(() => this.#save());
+    await this.#saving;
     const details = { replay: replay.id, topic, sensors, from, to };
     await this.#registry.audit.record({ kind: 'replay-started', key: uuid, actor, details });
     return replay;
