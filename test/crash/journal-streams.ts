@@ -10,34 +10,44 @@ const GAP = 5;
 /** What a home's journal has of one stream. */
 export interface JournalStream {
   readonly id: string;
+  /** The offset of its first byte: over 0 where retention has removed what was before. */
+  readonly from: number;
   readonly bytes: Buffer;
-  /** How many gaps are in it. */
-  readonly gaps: number;
+  /** Ranges that never came, by offset, and why. */
+  readonly gaps: readonly { readonly from: number; readonly to: number; readonly why: string }[];
 }
 
 /**
  * All streams of a topic in the journal of a home whose server is stopped, in order of their first entry.
- * @throws AssertionError where bytes of a stream without gaps are missing, or there twice
+ * @throws AssertionError where bytes of a stream are missing that are in no gap, or there twice
  */
 export async function journalStreams(home: string, topicName: string): Promise<JournalStream[]> {
   const journal = await openFileJournal({ root: join(home, 'journal'), policy: 'os', log: pino({ level: 'silent' }) });
-  const found = new Map<string, { pieces: Buffer[]; length: number; gaps: number }>();
+  const found = new Map<
+    string,
+    { from: number; at: number; pieces: Buffer[]; gaps: JournalStream['gaps'][number][] }
+  >();
   try {
     const topic = await journal.open(topicName);
     for (let sequence = topic.firstSequence; sequence < topic.endSequence; ) {
-      for (const entry of await topic.read(sequence, 1024 * 1024)) {
-        sequence = entry.sequence + 1;
-        const stream = found.get(entry.stream.id) ?? { pieces: [], length: 0, gaps: 0 };
-        found.set(entry.stream.id, stream);
-        if (entry.kind === GAP) stream.gaps++;
-        if (entry.kind !== DATA) continue;
-        if (stream.gaps === 0) assert.equal(entry.offset, stream.length, 'bytes are missing, or twice');
-        stream.pieces.push(Buffer.from(entry.bytes));
-        stream.length += entry.bytes.length;
+      for (const { sequence: at, stream: definition, kind, offset, bytes } of await topic.read(sequence, 1024 * 1024)) {
+        sequence = at + 1;
+        if (kind !== DATA && kind !== GAP) continue;
+        const stream = found.get(definition.id) ?? { from: offset, at: offset, pieces: [], gaps: [] };
+        found.set(definition.id, stream);
+        assert.equal(offset, stream.at, `stream ${definition.id}: bytes are missing, or twice`);
+        if (kind === DATA) {
+          stream.pieces.push(Buffer.from(bytes));
+          stream.at += bytes.length;
+        } else {
+          const gap = JSON.parse(bytes.toString()) as JournalStream['gaps'][number];
+          stream.gaps.push(gap);
+          stream.at = gap.to;
+        }
       }
     }
   } finally {
     await journal.close();
   }
-  return [...found].map(([id, { pieces, gaps }]) => ({ id, gaps, bytes: Buffer.concat(pieces) }));
+  return [...found].map(([id, { from, pieces, gaps }]) => ({ id, from, gaps, bytes: Buffer.concat(pieces) }));
 }

@@ -17,6 +17,7 @@ export {
   type RecorderOptions,
   startRecorder,
 } from './recorder.ts';
+export { Relay } from './relay.ts';
 export {
   type CommandResult,
   launchServer,

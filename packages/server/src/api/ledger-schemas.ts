@@ -13,7 +13,7 @@ const amounts = {
   verified: part({ frames: count('With a right HMAC'), bytes: count('Payload in them') }),
   refused: part({ count: count('Refusals'), bytes: count('What came and is in no verified frame for it') }),
   unfinishedBytes: count('Of last frames that never were whole'),
-  duplicateBytes: count('Came again and were recognised'),
+  duplicateBytes: count('Offered again though the server had them, and recognised'),
   sessions: count('Begun'),
   journaled: part({ records: count('Items'), bytes: count('Of records') }),
   gaps: part({

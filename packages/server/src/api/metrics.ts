@@ -16,7 +16,7 @@ const LEDGER_COUNTERS: readonly (readonly [measure: Measure, name: string, help:
   ['leftOutBytes', 'd4_left_out_bytes_total', 'Bytes that came and that their format could not keep'],
   ['missingBytes', 'd4_missing_bytes_total', 'Bytes that sensors report as never sent'],
   ['lostBytes', 'd4_lost_bytes_total', 'Bytes that were verified and never journaled'],
-  ['duplicateBytes', 'd4_duplicate_bytes_total', 'Bytes that came again and were recognised'],
+  ['duplicateBytes', 'd4_duplicate_bytes_total', 'Bytes that were offered again though the server had them, and recognised'],
   ['archivedFiles', 'd4_archived_files_total', 'Finished files of the archive'],
   ['archivedBytes', 'd4_archived_bytes_total', 'Bytes of streams in finished files'],
   ['queued', 'd4_queued_items_total', 'Items offered to queues, once for each'],

@@ -190,6 +190,7 @@ export class Connection implements SessionEffects, AckSessionEffects, UnprovedMe
     if (session === undefined || share === undefined) return;
     const holder = { replace: () => session.close('stream-replaced') };
     const found = await this.#hub.ackStreams.find(start, open, holder);
+    if (typeof found !== 'string') this.#hub.recognised(start, Math.min(found.offset, open.end) - open.from);
     if (typeof found === 'string' || found.kind === 'ended') {
       session.opened(found);
       if (typeof found !== 'string') this.finish();

@@ -347,6 +347,11 @@ export class ConnectionHub {
     this.#options.ledger?.unverified(sensor, reason, bytes);
   }
 
+  /** A client still held bytes as not acknowledged that the journal has already. */
+  recognised({ sensor, topic }: StreamStart, bytes: number): void {
+    if (bytes > 0) this.#options.ledger?.duplicate(sensor, topic, bytes);
+  }
+
   /** @returns whether the session has a place; the least recent of too many side by side is closed for it */
   #place(entry: TableEntry<SensorSession>): boolean {
     const surplus = this.#table.add(entry);
