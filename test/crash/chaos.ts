@@ -18,20 +18,22 @@ import {
   type SensorMachine,
   ServerMachine,
 } from './machines.ts';
+import { outage } from './outage.ts';
 import { eventLine, logLine, noiseLine, packet, pipeLine } from './sources.ts';
 import { runWell, verify } from './verify.ts';
 
 const USAGE = `npm run chaos -- [--rounds N] [--seed N] [--faults machines|network|all]
+npm run chaos -- --outage SECONDS [--spool-limit SIZE]
 
 Sensors of several types deliver with acknowledgements, while the server, a sensor or both are killed or lose their power, also
 as they start and as they stop, and while the network between them cuts, stalls, half-closes and forgets. Segments of the
 journal are small, and retention removes what it may. In the end the journal and the archive have every byte once and in order,
 consumers got each record, again only what they took just before a fault, and the ledger balances. Needs root: it mounts file
-systems in a namespace of its own.
+systems in a namespace of its own. With --outage the network is gone for so long, and more comes than the spools may hold.
 `;
 
 /** The disks' sizes; memory is used for what is written alone. A segment is a fiftieth of the first. */
-const SERVER_DISK_MIB = 800;
+const SERVER_DISK_MIB = 1_500;
 const SENSOR_DISK_MIB = 800;
 /** What was popped longer than this before a fault must not come again, in ms; 200 where the machine is not starved. */
 const WINDOW_MS = 1_000;
@@ -233,10 +235,14 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '400' },
     seed: { type: 'string', default: '1' },
     faults: { type: 'string', default: 'all' },
+    outage: { type: 'string' },
+    'spool-limit': { type: 'string', default: '20MB' },
     help: { type: 'boolean' },
   },
 });
 const { faults } = values;
 if (values.help === true) process.stdout.write(USAGE);
-else if (faults !== 'machines' && faults !== 'network' && faults !== 'all') throw new Error(USAGE);
+else if (values.outage !== undefined) {
+  process.stdout.write(`${await outage({ seconds: Number(values.outage), spoolLimit: values['spool-limit'] })}\n`);
+} else if (faults !== 'machines' && faults !== 'network' && faults !== 'all') throw new Error(USAGE);
 else await chaos(Number(values.rounds), Number(values.seed), faults);

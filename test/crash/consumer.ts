@@ -18,7 +18,7 @@ interface Taken {
 
 /**
  * Pops a queue as existing analyzers do, through every fault of the server, and checks what it gets: each item of a stream
- * in order and none missing; again only what was taken shortly before a fault (docs/journal.md, rule 23).
+ * in order and none missing; again only what was taken shortly before a fault (docs/journal.md, rule 25).
  */
 export class Consumer {
   readonly #redis: Redis;

@@ -33,17 +33,14 @@ export async function journalStreams(home: string, topicName: string): Promise<J
       for (const { sequence: at, stream: definition, kind, offset, bytes } of await topic.read(sequence, 1024 * 1024)) {
         sequence = at + 1;
         if (kind !== DATA && kind !== GAP) continue;
-        const stream = found.get(definition.id) ?? { from: offset, at: offset, pieces: [], gaps: [] };
+        const gap = kind === GAP ? (JSON.parse(bytes.toString()) as JournalStream['gaps'][number]) : undefined;
+        const from = gap?.from ?? offset;
+        const stream = found.get(definition.id) ?? { from, at: from, pieces: [], gaps: [] };
         found.set(definition.id, stream);
-        assert.equal(offset, stream.at, `stream ${definition.id}: bytes are missing, or twice`);
-        if (kind === DATA) {
-          stream.pieces.push(Buffer.from(bytes));
-          stream.at += bytes.length;
-        } else {
-          const gap = JSON.parse(bytes.toString()) as JournalStream['gaps'][number];
-          stream.gaps.push(gap);
-          stream.at = gap.to;
-        }
+        assert.equal(from, stream.at, `stream ${definition.id}: bytes are missing, or twice`);
+        if (gap === undefined) stream.pieces.push(Buffer.from(bytes));
+        else stream.gaps.push(gap);
+        stream.at = gap?.to ?? from + bytes.length;
       }
     }
   } finally {

@@ -14,7 +14,6 @@ import {
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { newSensorId } from '@d4ts/protocol';
-import type { PowerDisk } from '@d4ts/testkit';
 
 const D4 = join(import.meta.dirname, '..', '..', 'packages', 'cli', 'bin', 'd4.js');
 /** Of all sensors. */
@@ -27,13 +26,21 @@ const GROW_RECORDS = 20;
 
 export type Fault = 'kill' | 'power';
 
+/** What a machine writes to. */
+export interface Disk {
+  readonly path: string;
+  /** The power goes, and comes again. */
+  cut(): Promise<void>;
+  restore(): void;
+}
+
 /** A machine of the experiment: a program, and the disk that it writes to. */
 export abstract class Machine {
-  readonly disk: PowerDisk;
+  readonly disk: Disk;
   child: ChildProcess | undefined;
   said = '';
 
-  constructor(disk: PowerDisk) {
+  constructor(disk: Disk) {
     this.disk = disk;
   }
 
@@ -44,7 +51,7 @@ export abstract class Machine {
     const child = spawn(process.execPath, [D4, ...args], { stdio: 'pipe', env: Object.fromEntries(inherited) });
     this.said = '';
     const hear = (chunk: Buffer): void => {
-      this.said = (this.said + chunk.toString()).slice(-20_000);
+      this.said = (this.said + chunk.toString()).slice(-4_000);
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
@@ -81,7 +88,7 @@ export class ServerMachine extends Machine {
   readonly home: string;
   readonly #flags: readonly string[];
 
-  constructor(disk: PowerDisk, ports: { readonly listen: number; readonly web: number; readonly redis: number }) {
+  constructor(disk: Disk, ports: { readonly listen: number; readonly web: number; readonly redis: number }) {
     super(disk);
     this.home = join(disk.path, 'home');
     this.#flags = Object.entries(ports).map(([name, port]) => `--${name}=127.0.0.1:${port}`);
@@ -105,7 +112,7 @@ export abstract class SensorMachine extends Machine {
   readonly topic: string;
   protected readonly conf: string;
 
-  constructor(disk: PowerDisk, topic: string, name: string) {
+  constructor(disk: Disk, topic: string, name: string) {
     super(disk);
     this.topic = topic;
     this.conf = join(disk.path, `conf-${name}`);
@@ -150,7 +157,7 @@ export class FileSensor extends SensorMachine {
   readonly #more: (number: number) => Buffer;
   #made = 0;
 
-  constructor(disk: PowerDisk, folder: string, topic: string, more: (number: number) => Buffer) {
+  constructor(disk: Disk, folder: string, topic: string, more: (number: number) => Buffer) {
     super(disk, topic, topic);
     this.source = join(folder, `${topic}.source`);
     this.#more = more;
@@ -209,12 +216,12 @@ export class PipeSensor extends SensorMachine {
   #feeding: NodeJS.Timeout | undefined;
 
   constructor(
-    disk: PowerDisk,
+    disk: Disk,
     topic: string,
     line: (run: number, line: number) => string,
     flags: readonly string[] = ['--spool', 'always'],
   ) {
-    super(disk, topic, `pipe-${topic}-${flags.join('').replaceAll(/\W/g, '')}`);
+    super(disk, topic, `pipe-${topic}-${flags.at(-1)}`);
     this.#line = line;
     this.#flags = flags;
   }
@@ -256,12 +263,16 @@ export class PipeSensor extends SensorMachine {
     await this.endedWell(child);
   }
 
-  /** Ends the pipe of the run that goes on, and waits until it has delivered everything. */
+  /** Whether what feeds the pipe has to wait. */
+  get blocked(): boolean {
+    return this.child?.stdin?.writableNeedDrain === true;
+  }
+
+  /** Ends the pipe of the run that goes on, and waits until it has delivered everything that it was given. */
   async complete(): Promise<void> {
     clearTimeout(this.#feeding);
     assert.ok(this.child !== undefined);
-    this.child.stdin?.removeAllListeners('drain');
-    this.child.stdin?.end();
+    this.child.stdin?.removeAllListeners('drain').end();
     await this.endedWell(this.child);
   }
 }

@@ -39,7 +39,10 @@ export async function verify(server: ServerMachine, { files, pipe }: Sent): Prom
   const listed = new Map<string, ArchivedFileView[]>();
   for (const { uuid } of [...files, pipe]) listed.set(uuid, await archivedFiles(home, uuid));
   const contents = new Map<string, Buffer>();
-  for (const file of [...listed.values()].flat()) contents.set(file.id, contentOf(file));
+  for (const file of [...listed.values()].flat()) {
+    assert.equal(file.state, 'there', `${file.path} was removed: ${file.removedFor}`);
+    contents.set(file.id, contentOf(file));
+  }
   const { child } = server;
   assert.ok(child !== undefined);
   const ended = once(child, 'exit');

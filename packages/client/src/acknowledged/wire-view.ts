@@ -55,6 +55,8 @@ export class WireView {
 
   async crcAt(offset: number): Promise<number | undefined> {
     if (offset < this.#prefix.length) return runningCrc(0, this.#prefix.subarray(0, offset));
+    // Also where nothing is known of what was before the stream's new name.
+    if (offset === this.#prefix.length && this.stream.rebirth !== undefined) return runningCrc(0, this.#prefix);
     const at = this.#toStream(offset);
     const whole = await this.stream.crcAt(at);
     if (whole === undefined || this.stream.rebirth === undefined) return whole;

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { newSensorId, runningCrc, WIRE_TYPE } from '@d4ts/protocol';
 import fc from 'fast-check';
+import { WireView } from '../acknowledged/wire-view.ts';
 import { boundariesOf } from '../record-boundaries.ts';
 import { Backlog, type BacklogOptions } from './backlog.ts';
 import { inspectSpool } from './inspect.ts';
@@ -251,6 +252,54 @@ test('without a spool the oldest is dropped from memory where that is wanted, wh
   assert.ok(gap > 0 && backlog.dropped >= gap);
   assert.equal(read.slice(gap), text.slice(gap));
   assert.equal(text[gap - 1], '\n');
+});
+
+test('what was sent is dropped last: wherever the server goes on within it, the CRC is known', async () => {
+  const conf = directory();
+  const spool = Spool.hold(conf, 1_000_000);
+  const backlog = begin(spool, { memoryBytes: 200_000, whenFull: 'drop-oldest' });
+  const text = lines(20_000);
+  const sent = text.indexOf('\n', 60_000) + 1;
+  const acknowledged = text.indexOf('\n', 20_000) + 1;
+  await backlog.append(Buffer.from(text.slice(0, sent)));
+  assert.equal((await readAll(backlog)).length, sent);
+  backlog.acknowledge(acknowledged);
+  backlog.outage();
+  for (let at = sent; at < text.length; at += 10_000) await backlog.append(Buffer.from(text.slice(at, at + 10_000)));
+  assert.ok(backlog.dropped > 0);
+  for (const offset of [acknowledged, text.indexOf('\n', 40_000) + 1, sent]) {
+    assert.equal(await backlog.crcAt(offset), runningCrc(0, Buffer.from(text.slice(0, offset))), `at ${offset}`);
+  }
+  backlog.finish(true);
+  const read = await readAll(backlog);
+  assert.ok([...read].every((byte, at) => byte === '?' || byte === text[acknowledged + at]));
+  assert.ok(read.startsWith(text.slice(acknowledged, sent)) && read.includes('?'));
+  await backlog.close();
+  spool.release();
+});
+
+test('where all that is kept was sent, it is dropped too, and the CRC of what is acknowledged stays known', async () => {
+  const conf = directory();
+  const spool = Spool.hold(conf, 1_000_000);
+  const backlog = begin(spool, { memoryBytes: 200_000, whenFull: 'drop-oldest' });
+  const text = lines(20_000);
+  backlog.outage();
+  const acknowledged = text.indexOf('\n', 5_000) + 1;
+  for (let at = 0; at < text.length; at += 10_000) {
+    await backlog.append(Buffer.from(text.slice(at, at + 10_000)));
+    await readAll(backlog, at);
+    if (at === 10_000) backlog.acknowledge(acknowledged);
+  }
+  assert.ok(backlog.dropped > 0);
+  assert.equal(await backlog.crcAt(acknowledged), runningCrc(0, Buffer.from(text.slice(0, acknowledged))));
+  await backlog.reborn({ id: 'f'.repeat(32), previous: IDENTITY.id, base: { offset: acknowledged + 1, crc: 0 } });
+  assert.equal(
+    await new WireView(backlog).crcAt(0),
+    0,
+    'a stream that begins where nothing is known begins all the same',
+  );
+  await backlog.close();
+  spool.release();
 });
 
 test('two processes: a spool is held by one', () => {

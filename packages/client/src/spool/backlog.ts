@@ -1,4 +1,4 @@
-import { D4Error, runningCrc } from '@d4ts/protocol';
+import { D4Error } from '@d4ts/protocol';
 import type { Outgoing, Piece } from '../acknowledged/outgoing.ts';
 import type { RecordBoundaries } from '../record-boundaries.ts';
 import { Wakeup } from '../wakeup.ts';
@@ -210,6 +210,12 @@ export class Backlog implements Outgoing {
   }
 
   async read(offset: number, maxBytes: number): Promise<Piece | undefined> {
+    const piece = await this.#read(offset, maxBytes);
+    if (piece?.kind === 'data') this.#disk?.knowSent(offset + piece.bytes.length);
+    return piece;
+  }
+
+  async #read(offset: number, maxBytes: number): Promise<Piece | undefined> {
     for (;;) {
       if (offset >= this.available) return undefined;
       const lost = this.#lost.at(offset);
@@ -242,11 +248,8 @@ export class Backlog implements Outgoing {
     const { mark } = this.#disk ?? { mark: START_MARK };
     if (offset === mark.offset) return mark.crc;
     if (this.#boundaries !== undefined && offset >= this.#memory.start) return this.#memory.crcAt(offset);
-    const found = await this.#disk?.read(offset, 1);
-    if (found?.kind === 'data') return found.crc;
-    // At the end of what is on disk: from the last byte before it.
-    const last = await this.#disk?.read(offset - 1, 1);
-    if (last?.kind === 'data') return runningCrc(last.crc, last.bytes);
+    const known = await this.#disk?.crcAt(offset);
+    if (known !== undefined) return known;
     // Behind a gap that nothing follows, both sides go on with this value.
     return this.#lost.all.some(({ to }) => to === offset) ? 0 : undefined;
   }

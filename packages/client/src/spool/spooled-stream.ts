@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, runningCrc } from '@d4ts/protocol';
 import { syncFolder } from './durable-file.ts';
 import { LostRanges } from './lost-ranges.ts';
 import {
@@ -70,6 +70,7 @@ export class SpooledStream {
   #made: boolean;
   #mark: StreamMark;
   #acknowledged: number;
+  #sent = 0;
   #end: StreamEnd | undefined;
   #preamble: Buffer;
   #rebirth: Rebirth | undefined;
@@ -289,6 +290,16 @@ export class SpooledStream {
     return { kind: 'missing', to: Math.max(offset, this.keptTo) };
   }
 
+  /** CRC-32 of the stream up to `offset`; undefined where it is not known here. */
+  async crcAt(offset: number): Promise<number | undefined> {
+    if (offset === this.#mark.offset) return this.#mark.crc;
+    const found = await this.read(offset, 1);
+    if (found.kind === 'data') return found.crc;
+    // At the end of what is kept: from the last byte before it.
+    const last = await this.read(offset - 1, 1);
+    return last.kind === 'data' ? runningCrc(last.crc, last.bytes) : undefined;
+  }
+
   async #load(segment: Segment): Promise<{ bytes: Buffer; content: SegmentContent } | undefined> {
     if (this.#cached?.path === segment.path && this.#cached.bytes.length >= segment.bytes) return this.#cached;
     try {
@@ -333,19 +344,34 @@ export class SpooledStream {
     });
   }
 
-  /** Removes the oldest file, and remembers what of it was not acknowledged. @returns the bytes of the stream lost */
+  /** What lies before `offset` was sent: the server may have it, and then goes on where the client has to know the CRC. */
+  knowSent(offset: number): void {
+    this.#sent = Math.max(this.#sent, offset);
+  }
+
+  /**
+   * Removes the oldest file of which nothing was sent, else the oldest, and remembers what of it was not acknowledged.
+   * @returns the bytes of the stream lost
+   */
   dropOldest(): Promise<number> {
     return this.#exclusively(async () => {
-      const oldest = this.#segments[0];
+      const index = Math.max(
+        0,
+        this.#segments.findIndex(({ from }) => from >= this.#sent),
+      );
+      const oldest = this.#segments[index];
       if (oldest === undefined) return 0;
+      // With the bytes goes what a server that goes on behind them has to be told.
+      const crc = await this.crcAt(this.#acknowledged);
+      if (crc !== undefined) this.#mark = { offset: this.#acknowledged, crc };
       const from = Math.max(oldest.from, this.#acknowledged);
       if (from < oldest.to) {
         this.lost.add({ from, to: oldest.to, cause: 'spool-full' });
         // On a full disk this may fail: then a client that is killed calls the range damaged.
         await this.#writeRecord().catch(() => {});
       }
-      if (this.#segments.length === 1) await this.#closeTail();
-      await this.#remove(0);
+      if (index === this.#segments.length - 1) await this.#closeTail();
+      await this.#remove(index);
       return Math.max(0, oldest.to - from);
     });
   }
