@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -302,6 +311,43 @@ describe('the management commands', () => {
     const refused = await runD4(['type', 'list', '--url', server.info.url, '--token', 'wrong', '--ca', ca]);
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /D4_TOKEN_UNKNOWN/);
+  });
+
+  it('add sensors by a token that a client enrols with, and by a configuration', async () => {
+    const added = await done('enroll add --name Shed --tags a,b --approve --expires 2h');
+    const [, id, token = ''] =
+      /^token ([0-9a-f]{16}) works once, .*\n\n.* (d4e1_\S+) -c d4-sensor\n$/.exec(added) ?? [];
+    const enroll = (directory: string, input?: string) =>
+      runD4(['client', 'enroll', input === undefined ? token : '-', '-c', join(folder, directory)], {
+        ...(input !== undefined && { input }),
+      });
+    const first = await enroll('shed', `${token}\n`);
+    assert.equal(first.code, 0, first.stderr);
+    const [, uuid = ''] =
+      /^sensor Shed \(([0-9a-f-]{36})\) is registered at \S+, and may send\n/.exec(first.stdout) ?? [];
+    const { tags, registration } = await json<SensorView>(`sensor show ${uuid}`);
+    assert.deepEqual([tags, registration], [['a', 'b'], 'approved']);
+    const sent = await runD4(['client', '-c', join(folder, 'shed')], { input: 'from the shed\n' });
+    assert.equal(sent.code, 0, sent.stderr);
+
+    const again = await enroll('shed');
+    assert.deepEqual([again.code, again.stdout], [2, '']);
+    assert.match(again.stderr, /has a configuration already .*D4_CONFIG/);
+    const second = await enroll('other');
+    assert.equal(second.code, 1);
+    assert.match(second.stderr, /\(enroll-token-used\): ask who gave you the token \[D4_ENROLL_REFUSED\]/);
+    assert.match(await done('enroll list'), new RegExp(`^${id}  used   Shed  3     1/1   ${uuid.slice(0, 8)} `, 'm'));
+    assert.equal(await done(`enroll revoke ${id}`), `token ${id} is revoked\n`);
+    assert.match(await fails(1, 'enroll revoke 0000'), /there is no enrolment token 0000 \[D4_NOT_FOUND\]/);
+    assert.match(await fails(2, 'enroll add --server elsewhere.example.org:1'), /certificate is not for elsewhere/);
+
+    const file = join(folder, 'go.tar.gz');
+    assert.match(await done(`enroll config --client go --out ${file}`), /is written: unpack it on the sensor/);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    assert.match(await fails(2, `enroll config --out ${file}`), /EEXIST.*D4_USAGE/);
+    const refused = join(folder, 'refused.tar.gz');
+    await fails(1, `enroll config --type 77 --out ${refused}`);
+    assert.equal(existsSync(refused), false);
   });
 
   it('say when no server runs, when it was killed, and when another one answers in its place', async () => {

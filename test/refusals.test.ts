@@ -6,18 +6,25 @@ import { request } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { type ConnectionOptions, connect } from 'node:tls';
 import {
+  ENROLL_ALPN,
+  ENROLL_SECRET_BYTES,
+  encodeEnrollRequest,
+  encodeEnrollToken,
   FrameEncoder,
   HEADER_BYTES,
   newSensorId,
+  parseEnrollAnswer,
+  parseEnrollToken,
   REFUSALS,
   type RefusalCode,
   runningCrc,
   type SensorId,
 } from '@d4ts/protocol';
-import type { SensorView, Status } from '@d4ts/server';
+import type { EnrolmentAdded, SensorView, Status } from '@d4ts/server';
 import { AckClient, launchServer, runD4, type ServerProcess, startD4, type TestOpen } from '@d4ts/testkit';
 import { Redis } from 'ioredis';
 
@@ -100,6 +107,7 @@ describe('refusals', { concurrency: true }, () => {
       await ended(sockets[0] ?? assert.fail());
       for (const socket of sockets.slice(1)) socket.destroy();
     });
+    await ofEnrolments(peer, server, sensor, refused);
     const elsewhere = await inSharedSecretMode();
     await late;
     await seenByCommands(server, seen);
@@ -247,6 +255,31 @@ async function ofAcknowledgedStreams(
   await refused('stream-ended', sensor, async () => toldOf('stream-ended', await peer.openStream(more)));
 }
 
+/** The refusals of enrolments, as the client that wants to enrol is told them. */
+async function ofEnrolments(
+  peer: Peer,
+  server: ServerProcess,
+  known: SensorId,
+  refused: (expected: Expected, provoke: () => Promise<unknown>) => Promise<void>,
+): Promise<void> {
+  const made = async (draft: object = {}): Promise<EnrolmentAdded> => post(server, '/enrolments', draft);
+  const tells = async (code: RefusalCode, token: string, sensor = newSensorId(), kept: Kept = 'by address') =>
+    refused({ code, sensor, kept }, async () => assert.equal(await peer.enroll(token, sensor), code));
+  const { token, enrolment } = await made();
+  await tells('enroll-uuid-taken', token, known, 'claimed');
+  await ask(server, 'DELETE', `/enrolments/${enrolment.id}`);
+  await tells('enroll-token-revoked', token);
+  const { secret, ...parts } = parseEnrollToken(token);
+  await tells('enroll-token-unknown', encodeEnrollToken({ ...parts, secret: Buffer.alloc(secret.length) }));
+  const used = await made();
+  assert.equal(await peer.enroll(used.token, newSensorId()), 'registered');
+  await tells('enroll-token-used', used.token);
+  const expiresAt = Date.now() + 500;
+  const short = await made({ expiresAt });
+  await until(() => Date.now() > expiresAt);
+  await tells('enroll-token-expired', short.token);
+}
+
 /** The refusals that need other settings, or very many connections. @returns their codes */
 async function inSharedSecretMode(): Promise<RefusalCode[]> {
   const args = ['--mode', 'shared-secret', '--default-key', SHARED_KEY];
@@ -276,7 +309,11 @@ async function inSharedSecretMode(): Promise<RefusalCode[]> {
   // From an address where no sensor is.
   while (logged(server, 'too-many-failures').length === 0) await peer.sayPlain('GET / HTTP/1.1\r\n\r\n', '127.0.0.2');
   assert.ok((await get<Status>(server, '/status')).claimedRefusals.some(({ code }) => code === 'too-many-failures'));
-  return ['too-many-sensors', 'too-many-connections', 'too-many-failures'];
+  const { token } = await post<EnrolmentAdded>(server, '/enrolments');
+  const guess = encodeEnrollToken({ ...parseEnrollToken(token), secret: Buffer.alloc(ENROLL_SECRET_BYTES) });
+  while (logged(server, 'enroll-too-many-attempts').length === 0) await peer.enroll(guess, newSensorId());
+  assert.equal(await peer.enroll(token, newSensorId()), 'enroll-too-many-attempts');
+  return ['too-many-sensors', 'too-many-connections', 'too-many-failures', 'enroll-too-many-attempts'];
 }
 
 /** Sensors in every standing, and one that nobody knows. */
@@ -323,6 +360,17 @@ class Peer {
     const client = await AckClient.connect({ ...this.#address, ca: this.#ca }, Buffer.from(KEY));
     await client.open(open);
     return client;
+  }
+
+  /** Asks to be registered. @returns the reason why not, or `registered` */
+  async enroll(token: string, uuid: SensorId): Promise<string> {
+    const { secret } = parseEnrollToken(token);
+    const socket = connect({ ...this.#address, ca: this.#ca, ALPNProtocols: [ENROLL_ALPN] });
+    socket.on('error', () => {});
+    socket.write(encodeEnrollRequest({ secret, uuid, key: Buffer.from(KEY) }));
+    const [, answer = ''] = (await text(socket)).split('\n');
+    const said = parseEnrollAnswer(Buffer.from(answer));
+    return said.kind === 'refused' ? said.code : said.kind;
   }
 
   /** Says this much and no more, and stays. */
@@ -388,7 +436,8 @@ function post<T>(server: ServerProcess, path: string, body: object = {}): Promis
 
 async function ask<T>(server: ServerProcess, method: string, path: string, body?: object): Promise<T> {
   const { url, ca, token } = server.info;
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const type = body === undefined ? {} : { 'content-type': 'application/json' };
+  const headers = { authorization: `Bearer ${token}`, ...type };
   const asked = request(`${url}/api/v1${path}`, { method, ca, headers });
   asked.end(body === undefined ? undefined : JSON.stringify(body));
   const [response] = await once(asked, 'response');

@@ -11,11 +11,13 @@ import {
   SIZE_FORM,
 } from '@d4ts/client';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { registerEnrollCommand } from './client-enroll-command.ts';
 import { registerSpoolCommand } from './client-spool-command.ts';
 
 /**
  * Adds `d4 client`. It understands the Go client's single-dash flags by itself. Its action ends the process when the
- * client has ended; SIGTERM and SIGINT stop the client. `d4 client spool` looks at what waits to be sent.
+ * client has ended; SIGTERM and SIGINT stop the client. `d4 client enroll` registers a new sensor and makes its
+ * configuration directory; `d4 client spool` looks at what waits to be sent.
  */
 export function registerClientCommand(program: Command): void {
   const command = new ClientCommand('client')
@@ -39,6 +41,7 @@ export function registerClientCommand(program: Command): void {
     .addOption(choice('spool-full', 'let the source wait, or drop the oldest', SPOOL_FULL_MODES))
     .addHelpText('after', '\nThe flags of the Go client (-c -cc -ce -cka -ct -rl -rt -v -tor -daily -json) work too.')
     .action((_options, self: Command) => run(self.opts<CommandOptions>(), self));
+  registerEnrollCommand(command);
   registerSpoolCommand(command);
   program.addCommand(command.copyInheritedSettings(program));
 }

@@ -33,6 +33,7 @@ const MODULES: readonly CommandModule[] = [
   {
     names: [
       'sensor',
+      'enroll',
       'type',
       'queue',
       'exporter',

@@ -3,6 +3,7 @@ import { registerArchiveCommands } from './management/archive-commands.ts';
 import { registerAuditCommand } from './management/audit-command.ts';
 import { registerBlockCommands } from './management/block-commands.ts';
 import { registerCertificateCommands } from './management/certificate-commands.ts';
+import { registerEnrollCommands } from './management/enroll-commands.ts';
 import { registerExporterCommands } from './management/exporter-commands.ts';
 import { registerLedgerCommand } from './management/ledger-commands.ts';
 import { registerMaltrailCommands } from './management/maltrail-commands.ts';
@@ -17,6 +18,7 @@ import { registerUserCommands } from './management/user-commands.ts';
 /** Adds the commands that manage a running server through its HTTP interface. */
 export function registerManagementCommands(program: Command): void {
   registerSensorCommands(program);
+  registerEnrollCommands(program);
   registerTypeCommands(program);
   registerQueueCommands(program);
   registerExporterCommands(program);

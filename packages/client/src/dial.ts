@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
-import { ACK_ALPN, D4Error } from '@d4ts/protocol';
+import { D4Error } from '@d4ts/protocol';
 import { SocksClient } from 'socks';
 import type { ServerAddress } from './destination.ts';
 import { type Trust, tlsOptions, verifyPin } from './trust.ts';
@@ -17,8 +17,8 @@ export interface Route {
   readonly keepAliveMs: number;
   /** ms for TCP, SOCKS and TLS together; 0 is no limit. */
   readonly timeoutMs: number;
-  /** Offer acknowledged streams in the TLS handshake (ALPN). */
-  readonly offersAck?: boolean;
+  /** What to offer in the TLS handshake (ALPN); nothing, where it is not said. */
+  readonly alpn?: string | undefined;
 }
 
 /**
@@ -87,10 +87,10 @@ async function throughProxy(
 async function secure(
   socket: net.Socket,
   trust: Trust,
-  { server, offersAck }: Route,
+  { server, alpn }: Route,
   signal: AbortSignal,
 ): Promise<net.Socket> {
-  const offer = offersAck === true ? { ALPNProtocols: [ACK_ALPN] } : {};
+  const offer = alpn === undefined ? {} : { ALPNProtocols: [alpn] };
   const secured = tls.connect({ ...tlsOptions(trust, server), ...offer, socket });
   await ready(secured, 'secureConnect', signal);
   try {
@@ -121,9 +121,9 @@ async function ready(socket: net.Socket, event: string, signal: AbortSignal): Pr
   }
 }
 
-/** Whether the server has agreed to acknowledged streams on this connection. */
-export function isAcknowledged(socket: net.Socket): boolean {
-  return socket instanceof tls.TLSSocket && socket.alpnProtocol === ACK_ALPN;
+/** Whether the server has agreed to what was offered on this connection. */
+export function agreedOn(socket: net.Socket, alpn: string): boolean {
+  return socket instanceof tls.TLSSocket && socket.alpnProtocol === alpn;
 }
 
 /** Whether a server failed the handshake because it knows other protocols (ALPN) than the one that was offered. */

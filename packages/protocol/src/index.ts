@@ -45,6 +45,22 @@ export { runningCrc } from './ack/running-crc.ts';
 export { AckSender, encodeChallenge, encodeUnprovedRefuse } from './ack/sender.ts';
 export { FrameDecoder, type FrameSink } from './decoder.ts';
 export { FrameEncoder } from './encoder.ts';
+export { clientConfigFiles, isClientTopic } from './enroll/client-files.ts';
+export { LineReader } from './enroll/line-reader.ts';
+export {
+  ENROLL_ALPN,
+  ENROLL_LIMITS,
+  type EnrollAnswer,
+  type EnrollHello,
+  type EnrollRequest,
+  encodeEnrollAnswer,
+  encodeEnrollHello,
+  encodeEnrollRequest,
+  parseEnrollAnswer,
+  parseEnrollHello,
+  parseEnrollRequest,
+} from './enroll/messages.ts';
+export { ENROLL_SECRET_BYTES, type EnrollToken, encodeEnrollToken, parseEnrollToken } from './enroll/token.ts';
 export { type D4Code, D4Error } from './errors.ts';
 export {
   DEFAULT_MAX_PAYLOAD_BYTES,
@@ -66,4 +82,5 @@ export {
   sensorIdFrom,
   sensorIdHex,
 } from './sensor-id.ts';
+export { type HostAndPort, serverAddressFrom, serverAddressText } from './server-address.ts';
 export { FORWARDED_BY, isMetaTypeName, knownWireTypes, WIRE_TYPE, wireTypeTitle } from './types.ts';

@@ -28,12 +28,19 @@ export const REFUSALS = {
   'header-timeout': 'a header was not completed in time',
   'payload-timeout': 'a payload made no progress in time',
   'too-many-sessions': 'more sessions of one sensor and type than the limit; this one was the least recent',
-  'bad-message': 'a message of an acknowledged stream is malformed, or came where none of its kind may',
+  'bad-message':
+    'a message of an acknowledged stream or of an enrolment is malformed, or came where none of its kind may',
   'stream-ahead': 'the server has more of the stream than the client ever had',
   'stream-forked': 'the stream differs from what the server has of it',
   'stream-ended': 'the stream has ended, and the client has more of it',
   'stream-not-yours': 'the stream is of another sensor or type',
   'stream-replaced': 'another connection goes on with the stream',
+  'enroll-too-many-attempts': 'too many enrolments from the address were refused',
+  'enroll-token-unknown': 'the enrolment token is not known',
+  'enroll-token-expired': 'the enrolment token has expired',
+  'enroll-token-used': 'the enrolment token was used as often as it may be',
+  'enroll-token-revoked': 'the enrolment token was revoked, or who made it may not make it any more',
+  'enroll-uuid-taken': 'another sensor is registered with the UUID that wants to enrol',
 } as const;
 
 /** A reason code. */

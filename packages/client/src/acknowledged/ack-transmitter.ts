@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HmacScratch } from '@d4ts/protocol';
+import { ACK_ALPN, HmacScratch } from '@d4ts/protocol';
 import { Backoff } from '../backoff.ts';
 import { addressText } from '../destination.ts';
-import { dial, isAcknowledged } from '../dial.ts';
+import { agreedOn, dial } from '../dial.ts';
 import type { ClientEnvironment } from '../environment.ts';
 import { reasonOf } from '../network-trouble.ts';
 import type { Report } from '../report.ts';
@@ -131,13 +131,13 @@ export class AckTransmitter {
     if (socket === undefined) {
       report.state(`connecting to ${this.#where}`);
       try {
-        socket = await dial({ ...this.#network.route, offersAck: true }, signal);
+        socket = await dial({ ...this.#network.route, alpn: ACK_ALPN }, signal);
       } catch (cause) {
         if (signal.aborted) return { kind: 'aborted' };
         return { kind: 'broken', reason: `cannot reach it: ${reasonOf(cause)}` };
       }
     }
-    if (!isAcknowledged(socket)) {
+    if (!agreedOn(socket, ACK_ALPN)) {
       socket.destroy();
       return { kind: 'broken', reason: 'it does not take acknowledged streams any more' };
     }

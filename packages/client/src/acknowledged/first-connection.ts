@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ACK_ALPN } from '@d4ts/protocol';
 import { Backoff } from '../backoff.ts';
 import { addressText } from '../destination.ts';
-import { isAcknowledged, refusesAlpn } from '../dial.ts';
+import { agreedOn, refusesAlpn } from '../dial.ts';
 import type { ClientEnvironment } from '../environment.ts';
 import { reasonOf } from '../network-trouble.ts';
 import type { Report } from '../report.ts';
@@ -27,9 +28,9 @@ export async function firstConnection(
   for (;;) {
     report.state(`connecting to ${where}`);
     try {
-      const open = await connect({ ...network.route, offersAck }, signal);
+      const open = await connect({ ...network.route, alpn: offersAck ? ACK_ALPN : undefined }, signal);
       report.fine(`connected to ${where}`);
-      return { kind: isAcknowledged(open.socket) ? 'acknowledged' : 'plain', open };
+      return { kind: agreedOn(open.socket, ACK_ALPN) ? 'acknowledged' : 'plain', open };
     } catch (cause) {
       if (signal.aborted) return { kind: 'aborted' };
       if (offersAck && refusesAlpn(cause)) {

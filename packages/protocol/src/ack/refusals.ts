@@ -40,6 +40,13 @@ const ACTIONS: Readonly<Record<RefusalCode, AckRefusalAction>> = {
   'stream-ended': 'new-stream',
   'stream-not-yours': 'new-stream',
   'stream-replaced': 'retry',
+  // These are of enrolments, and never come here.
+  'enroll-too-many-attempts': 'retry',
+  'enroll-token-unknown': 'stop',
+  'enroll-token-expired': 'stop',
+  'enroll-token-used': 'stop',
+  'enroll-token-revoked': 'stop',
+  'enroll-uuid-taken': 'stop',
 };
 
 /**

@@ -13,6 +13,7 @@ export const API_ERRORS = {
   D4_BAD_CERTIFICATE: { status: 400, meaning: 'the certificate or its key cannot be used' },
   D4_BAD_PASSWORD: { status: 400, meaning: 'the new password is too short, too long, or easily guessed' },
   D4_BAD_EXPORTER: { status: 400, meaning: "an exporter's settings do not go together" },
+  D4_BAD_SERVER: { status: 400, meaning: 'sensors could not reach the server by the address, or would refuse it' },
   D4_BAD_BLOCK: { status: 400, meaning: 'a text is neither an address, nor a network, nor a UUID' },
   D4_TOKEN_MISSING: { status: 401, meaning: 'the request carries neither a token nor a session' },
   D4_TOKEN_UNKNOWN: { status: 401, meaning: 'the token is not known, or has expired' },
@@ -33,6 +34,10 @@ export const API_ERRORS = {
   D4_QUEUE_FULL: { status: 409, meaning: 'the queue cannot keep any more of that: pop some items first' },
   D4_TOO_MANY_CLAIMED: { status: 409, meaning: 'consumers have too many items that are not acknowledged' },
   D4_FILE_GONE: { status: 410, meaning: 'the file was finished, but has been removed or changed since' },
+  D4_CHANGED_MEANWHILE: {
+    status: 412,
+    meaning: 'somebody else has changed it after it was read: the change with `If-Match` was not made',
+  },
   D4_BODY_TOO_LARGE: { status: 413, meaning: 'the body is larger than 1 MiB' },
   D4_ADDRESS_TOO_LONG: { status: 414, meaning: 'a part of the address is too long' },
   D4_UNSUPPORTED_MEDIA: { status: 415, meaning: 'the body is not application/json' },

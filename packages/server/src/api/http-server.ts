@@ -11,6 +11,7 @@ import { Authentication } from './authentication.ts';
 import { backupRoutes } from './backup-routes.ts';
 import { blockRoutes } from './block-routes.ts';
 import { dropInRoutes, REFERENCE_REASONS } from './drop-in-routes.ts';
+import { enrolmentRoutes } from './enrolment-routes.ts';
 import { eventRoutes } from './event-routes.ts';
 import { exporterRoutes } from './exporter-routes.ts';
 import { healthRoutes } from './health-routes.ts';
@@ -26,6 +27,7 @@ import { People } from './people/people.ts';
 import { sessionRoutes } from './people/session-routes.ts';
 import { tokenRoutes } from './people/token-routes.ts';
 import { userRoutes } from './people/user-routes.ts';
+import { asPrecondition, preconditions } from './preconditions.ts';
 import { queueRecordRoutes } from './queue-record-routes.ts';
 import { queueReplayRoutes } from './queue-replay-routes.ts';
 import { queueRoutes } from './queue-routes.ts';
@@ -201,7 +203,10 @@ async function addRoutes(
     const { access = 'public' } = request.routeOptions.config;
     request.principal = authentication.admit(request, access);
   });
-  app.setErrorHandler((error, request, reply) => sendFailure(error, context, reply, request));
+  app.setErrorHandler((error, request, reply) =>
+    sendFailure(asPrecondition(error, context, request), context, reply, request),
+  );
+  preconditions(app, context);
 
   await collectForOpenApi(app, context.server.version);
   healthRoutes(app, context, isClosing);
@@ -224,6 +229,7 @@ async function addRoutes(
       sensorRoutes(api, context);
       sensorKeyRoutes(api, context);
       sensorBulkRoutes(api, context);
+      enrolmentRoutes(api, context);
       typeRoutes(api, context);
       queueRoutes(api, context);
       queueRecordRoutes(api, context);

@@ -65,7 +65,7 @@ export async function startIngestFixture(
   const { ca, key, cert } = await makeTestCertificates();
   const ingest = await startIngest({
     listen: { host: '127.0.0.1', port: 0 },
-    identity: { key, cert },
+    identity: { key, cert, ca },
     mode: options.mode ?? 'registration',
     defaultKey: options.defaultKey,
     limits: { ...DEFAULT_LIMITS, ...options.limits },

@@ -1,18 +1,19 @@
 import { createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import { ACK_ALPN, D4Error, type SensorId } from '@d4ts/protocol';
+import { ACK_ALPN, D4Error, ENROLL_ALPN, type SensorId } from '@d4ts/protocol';
 import { addressGroup, plainAddress } from './address.ts';
 import { Connection, type Peer, type Protocol } from './connection.ts';
+import { EnrollConnection } from './enroll/enroll-connection.ts';
+import { EnrollDesk } from './enroll/enroll-desk.ts';
 import { ConnectionHub, type Evictable, type HubOptions } from './hub.ts';
-import type { Ingest, SessionInfo } from './port.ts';
+import type { Ingest, ListenerIdentity, SessionInfo } from './port.ts';
 
 /** How to listen for sensors. */
 export interface IngestOptions extends HubOptions {
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** PEM. */
-  readonly identity: { readonly key: string; readonly cert: string };
+  readonly identity: ListenerIdentity;
 }
 
 const MIN_TLS_VERSION = 'TLSv1.2';
@@ -26,7 +27,10 @@ const COMMIT_MS = 1_000;
 const GOODBYE_MS = 500;
 
 /** What is spoken after a handshake, by the name that it settled on (ALPN); where there is none, v1. */
-const PROTOCOLS: Readonly<Record<string, Protocol>> = { [ACK_ALPN]: 'acknowledged' };
+const PROTOCOLS: Readonly<Record<string, Protocol | 'enrolment'>> = {
+  [ACK_ALPN]: 'acknowledged',
+  [ENROLL_ALPN]: 'enrolment',
+};
 
 /**
  * Listens for sensors.
@@ -56,15 +60,22 @@ class Listener implements Ingest {
   readonly #tls: TlsServer;
   /** By address and port of the peer. */
   readonly #handshakes = new Map<string, Handshake>();
+  /** Where sensors enrol, and who is doing it now. */
+  readonly #desk: EnrollDesk;
+  readonly #enrolling = new Set<EnrollConnection>();
+  #ca: string;
   #address = { host: '', port: 0 };
   #closed: Promise<void> | undefined;
 
   constructor(options: IngestOptions) {
     this.#hub = new ConnectionHub(options);
+    this.#desk = new EnrollDesk(options.registry, options.log);
+    const { ca, ...identity } = options.identity;
+    this.#ca = ca;
     // Half-open, so that the server's end can wait until everything is committed.
     this.#net = createNetServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#tls = createTlsServer({
-      ...options.identity,
+      ...identity,
       minVersion: MIN_TLS_VERSION,
       handshakeTimeout: options.limits.handshakeTimeoutMs,
       // A client that offers no name never comes here; one that offers only names that are not ours is refused.
@@ -122,8 +133,9 @@ class Listener implements Ingest {
     return this.#hub.expel(sensor);
   }
 
-  setIdentity(identity: { key: string; cert: string }): void {
-    this.#tls.setSecureContext({ ...identity, minVersion: MIN_TLS_VERSION });
+  setIdentity({ key, cert, ca }: ListenerIdentity): void {
+    this.#ca = ca;
+    this.#tls.setSecureContext({ key, cert, minVersion: MIN_TLS_VERSION });
   }
 
   close(): Promise<void> {
@@ -169,7 +181,14 @@ class Listener implements Ingest {
     }
     this.#hub.dismiss(handshake);
     const protocol = PROTOCOLS[socket.alpnProtocol || ''] ?? 'v1';
-    this.#hub.add(new Connection(socket, handshake.peer, this.#hub, protocol));
+    if (protocol === 'enrolment') this.#enroll(socket, handshake.peer);
+    else this.#hub.add(new Connection(socket, handshake.peer, this.#hub, protocol));
+  }
+
+  #enroll(socket: TLSSocket, peer: Peer): void {
+    const connection = new EnrollConnection(socket, peer, { hub: this.#hub, desk: this.#desk, ca: this.#ca });
+    this.#enrolling.add(connection);
+    void connection.gone.then(() => this.#enrolling.delete(connection));
   }
 
   #handshakeFailed(error: Error, socket: TLSSocket): void {
@@ -212,6 +231,7 @@ class Listener implements Ingest {
     const deadline = since + hub.limits.drainTimeoutMs;
     const stopped = new Promise<void>((resolve) => this.#net.close(() => resolve()));
     for (const { socket } of this.#handshakes.values()) socket.destroy();
+    for (const connection of this.#enrolling) connection.finish();
     hub.liftBounds();
     const connections = [...hub.connections];
     for (let open = connections; open.length > 0 && hub.now() < deadline; await delay(POLL_MS)) {
@@ -223,8 +243,11 @@ class Listener implements Ingest {
     if (!(await isDoneWithin(committed, Math.max(deadline - hub.now(), COMMIT_MS)))) {
       hub.log.error('the server stops while the journal has not taken everything: what it has not is lost');
     }
-    const gone = Promise.all(connections.map((connection) => connection.gone));
-    if (!(await isDoneWithin(gone, GOODBYE_MS))) for (const connection of hub.connections) connection.destroy();
+    const leaving = [...connections, ...this.#enrolling];
+    const gone = Promise.all(leaving.map((connection) => connection.gone));
+    if (!(await isDoneWithin(gone, GOODBYE_MS))) {
+      for (const connection of [...hub.connections, ...this.#enrolling]) connection.destroy();
+    }
     hub.stop();
     await stopped;
   }

@@ -53,8 +53,15 @@ export interface IngestLedger {
    * @param reason of the refusal; undefined where the last frame never was whole
    */
   unverified(sensor: SensorId | undefined, reason: RefusalCode | undefined, bytes: number): void;
-  /** Bytes came again that the server had already, and were recognised. */
+  /** A client offered bytes again that the server had already, and they were recognised. */
   duplicate(sensor: SensorId, topic: string, bytes: number): void;
+}
+
+/** What the listener proves itself with, PEM. `ca` is what sensors pin: it is told to those that enrol. */
+export interface ListenerIdentity {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
 }
 
 /** What the rest of the server may know of, and do to, the sensors' connections. */
@@ -77,7 +84,7 @@ export interface Ingest {
    */
   expel(sensor: SensorId): Promise<void>;
   /** Swaps the certificate of the listener live. */
-  setIdentity(identity: { key: string; cert: string }): void;
+  setIdentity(identity: ListenerIdentity): void;
   /** Stops accepting, finishes what has arrived, closes. */
   close(): Promise<void>;
 }

@@ -93,12 +93,25 @@ export function testRegistryContract(adapter: string, makeFixture: () => Promise
         await registry.blocks.put(block.target, block, ADMIN);
         await registry.users.put('a@b', user, ADMIN);
         await registry.tokens.put('ab'.repeat(32), token, ADMIN);
+        const use = { sensor: uuid, address: '192.0.2.7', at: 7, registered: true };
+        const texts = { name: 'n', tags: ['t'], description: '', mail: '', type: '3', server: 'h:1', author: 'a@b' };
+        const enrolment = {
+          ...texts,
+          approve: true,
+          maxUses: 2,
+          uses: [use],
+          createdAt: 6,
+          expiresAt: 8,
+          revokedAt: 7,
+        };
+        await registry.enrolments.put('cd'.repeat(32), enrolment, ADMIN);
         const again = await reopen();
         assert.deepEqual(again.types.get('maltrail')?.value, type);
         assert.deepEqual(again.queues.get(uuid)?.value, queue);
         assert.deepEqual(again.blocks.get(block.target)?.value, block);
         assert.deepEqual(again.users.get('a@b')?.value, user);
         assert.deepEqual(again.tokens.get('ab'.repeat(32))?.value, token);
+        assert.deepEqual(again.enrolments.get('cd'.repeat(32))?.value, enrolment);
       }));
 
     it('that change all the time leave no audit record, others and events do', () =>

@@ -7,6 +7,7 @@ import type {
   Block,
   ClaimedRefusal,
   CursorState,
+  EnrolmentToken,
   Knock,
   LoginSession,
   QueueDefinition,
@@ -113,6 +114,22 @@ const token = Type.Object({
   expiresAt: Type.Optional(time),
 });
 
+const enrolment = Type.Object({
+  name: Type.String(),
+  tags: Type.Array(Type.String()),
+  description: Type.String(),
+  mail: Type.String(),
+  type: Type.String(),
+  approve: Type.Boolean(),
+  server: Type.String(),
+  author: Type.String(),
+  maxUses: count,
+  uses: Type.Array(Type.Object({ sensor: sensorId, address: Type.String(), at: time, registered: Type.Boolean() })),
+  createdAt: time,
+  expiresAt: time,
+  revokedAt: Type.Optional(time),
+});
+
 const loginSession = Type.Object({
   user: Type.String(),
   createdAt: time,
@@ -216,6 +233,7 @@ export const PARSE = {
   block: parserOf(block) satisfies DocumentParser<Block>,
   user: parserOf(user) satisfies DocumentParser<User>,
   token: parserOf(token) satisfies DocumentParser<Token>,
+  enrolment: parserOf(enrolment) satisfies DocumentParser<EnrolmentToken>,
   loginSession: parserOf(loginSession) satisfies DocumentParser<LoginSession>,
   tokenUse: parserOf(tokenUse) satisfies DocumentParser<TokenUse>,
   cursor: parserOf(cursor) satisfies DocumentParser<CursorState>,

@@ -1,16 +1,19 @@
 import type { Logger } from 'pino';
+import { isForgettable } from './enrolment-token.ts';
 import type { Actor, Registry } from './port.ts';
 
 const SERVER: Actor = { name: 'server' };
 const INTERVAL_MS = 2_000;
 
+type Expiring = Pick<Registry, 'blocks' | 'sensors' | 'enrolments'>;
+
 /**
- * Removes what has expired: blocks, and keys that were replaced. Whoever watches the registry then follows, so that
+ * Removes what has expired: blocks, keys that were replaced, enrolment tokens of long ago. Whoever watches the registry then follows, so that
  * nobody else needs a timer for it.
  * @param now ms since 1970
  * @returns how many documents were changed
  */
-export async function removeExpired(registry: Pick<Registry, 'blocks' | 'sensors'>, now: number): Promise<number> {
+export async function removeExpired(registry: Expiring, now: number): Promise<number> {
   const blocks = [...registry.blocks.entries()].filter(
     ([, { value }]) => value.expiresAt !== undefined && value.expiresAt <= now,
   );
@@ -20,12 +23,14 @@ export async function removeExpired(registry: Pick<Registry, 'blocks' | 'sensors
     const { previousKey: _, previousKeyUntil: __, ...rest } = value;
     await registry.sensors.put(uuid, rest, SERVER, revision);
   }
-  return blocks.length + sensors.length;
+  const enrolments = [...registry.enrolments.entries()].filter(([, { value }]) => isForgettable(value, now));
+  for (const [key, { revision }] of enrolments) await registry.enrolments.remove(key, SERVER, revision);
+  return blocks.length + sensors.length + enrolments.length;
 }
 
 /** Removes what expires as long as the server runs, at most two seconds late. What expired before is gone when it is resolved. */
 export async function startExpiry(
-  registry: Pick<Registry, 'blocks' | 'sensors'>,
+  registry: Expiring,
   log: Pick<Logger, 'error'>,
   now: () => number = Date.now,
 ): Promise<{ close(): Promise<void> }> {

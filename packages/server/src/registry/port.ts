@@ -299,6 +299,40 @@ export interface Token {
   readonly expiresAt?: number;
 }
 
+/** With what sensors register themselves (docs/enrolment.md). Key: SHA-256 of its secret, hexadecimal. */
+export interface EnrolmentToken {
+  /** What the sensor will be called; may be empty. With several uses, a number is added. */
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly description: string;
+  readonly mail: string;
+  /** What sensors are told to send: the name of an accepted type. */
+  readonly type: string;
+  /** Sensors that use it may send at once; else somebody approves them. */
+  readonly approve: boolean;
+  /** HOST:PORT that stands in it. */
+  readonly server: string;
+  /** Who made it: a user's mail address, or `local`. */
+  readonly author: string;
+  readonly maxUses: number;
+  readonly uses: readonly EnrolmentUse[];
+  /** ms since 1970 */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly revokedAt?: number;
+}
+
+/** A sensor that has used an enrolment token. */
+export interface EnrolmentUse {
+  readonly sensor: SensorId;
+  /** Where from. */
+  readonly address: string;
+  /** ms since 1970 */
+  readonly at: number;
+  /** False between counting the use and registering the sensor: after a crash in between the same sensor may go on. */
+  readonly registered: boolean;
+}
+
 /** A queue's durable position and counts (rule 22). Key: the queue's uuid. */
 export interface CursorState {
   readonly sequence: number;
@@ -468,6 +502,7 @@ export interface Registry {
   readonly blocks: Collection<Block>;
   readonly users: Collection<User>;
   readonly tokens: Collection<Token>;
+  readonly enrolments: Collection<EnrolmentToken>;
   readonly loginSessions: Collection<LoginSession>;
   readonly tokenUses: Collection<TokenUse>;
   readonly audit: AuditTrail;

@@ -8,8 +8,8 @@ import { DATABASE_ENDINGS, type DatabaseRows, insertRows, salvage, type TableRow
 import { copyAside } from './set-aside.ts';
 import { inTransaction, type Migration, migrate, registrySchema } from './sqlite-format.ts';
 
-/** What only says who is signed in, or what was used when: an old copy of it must not come back. */
-const NEVER_FROM_COPY: ReadonlySet<unknown> = new Set(['login-sessions', 'token-uses']);
+/** What says who is signed in, what was used when, and how often it may still be: an old copy of it must not come back. */
+const NEVER_FROM_COPY: ReadonlySet<unknown> = new Set(['login-sessions', 'token-uses', 'enrolments']);
 /** The archive's sums follow from the announcements in the journal: where some are lost, all are counted again. */
 const BOOKS = ['archive_holding', 'archive_counted', 'archive_reference'];
 const SHOWN = 100;

@@ -246,6 +246,7 @@ class SqliteRegistry implements Registry {
   readonly blocks: Registry['blocks'];
   readonly users: Collection<User>;
   readonly tokens: Collection<Token>;
+  readonly enrolments: Registry['enrolments'];
   readonly loginSessions: Registry['loginSessions'];
   readonly tokenUses: Registry['tokenUses'];
   readonly audit: AuditTrail;
@@ -292,6 +293,10 @@ class SqliteRegistry implements Registry {
     );
     this.tokens = new SqliteCollection<Token>(
       { name: 'tokens', parse: PARSE.token, secret: [], sealed: [], secretKey: true },
+      store,
+    );
+    this.enrolments = new SqliteCollection(
+      { name: 'enrolments', parse: PARSE.enrolment, ...open, secretKey: true },
       store,
     );
     const unaudited = { ...open, secretKey: true, audited: false } as const;

@@ -16,33 +16,50 @@ import { Time } from '../../parts/time.tsx';
 import { Uuid } from '../../parts/uuid.tsx';
 import { useMay } from '../../session/session.tsx';
 import { AddSensorDialog } from '../sensors/add-sensor-dialog.tsx';
+import { NewSensorDialog } from './new-sensor-dialog.tsx';
+import { TokensPanel } from './tokens-panel.tsx';
 
 /** Who wants to send and may not yet. */
 export function EnrolmentPage() {
   const may = useMay('user');
   const server = useQuery(status);
-  const [adding, setAdding] = useState<{ uuid?: string }>();
+  const [adding, setAdding] = useState(false);
+  const [registering, setRegistering] = useState<{ uuid?: string }>();
   return (
     <Page
       title="Enrolment"
       about="Sensors that wait for a decision, and those that knock without being registered"
-      actions={may && <Button onClick={() => setAdding({})}>Add a sensor</Button>}
+      actions={may && <Button onClick={() => setAdding(true)}>Add a sensor</Button>}
     >
       <div style={{ display: 'grid', gap: 16 }}>
         <Pending may={may} />
         <Panel flush title="Knocking, not registered">
           <Loaded query={server} rows={3}>
             {({ knocks, addresses }) => (
-              <Knocks knocks={knocks} listen={addresses?.listen} may={may} register={(uuid) => setAdding({ uuid })} />
+              <Knocks
+                knocks={knocks}
+                listen={addresses?.listen}
+                may={may}
+                register={(uuid) => setRegistering({ uuid })}
+              />
             )}
           </Loaded>
         </Panel>
+        <TokensPanel may={may} />
       </div>
+      <NewSensorDialog
+        opened={adding}
+        close={() => setAdding(false)}
+        byUuid={() => {
+          setAdding(false);
+          setRegistering({});
+        }}
+      />
       <AddSensorDialog
-        key={adding?.uuid}
-        opened={adding !== undefined}
-        close={() => setAdding(undefined)}
-        {...(adding?.uuid !== undefined && { uuid: adding.uuid })}
+        key={registering?.uuid}
+        opened={registering !== undefined}
+        close={() => setRegistering(undefined)}
+        {...(registering?.uuid !== undefined && { uuid: registering.uuid })}
       />
     </Page>
   );

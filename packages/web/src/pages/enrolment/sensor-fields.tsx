@@ -1,0 +1,59 @@
+import { Checkbox, Select, TextInput } from '@mantine/core';
+import type { UseFormReturnType } from '@mantine/form';
+import { useQuery } from '@tanstack/react-query';
+import { status, types } from '../../api/queries.ts';
+
+/** What is known of a sensor that is to be added. */
+export interface SensorValues {
+  name: string;
+  type: string;
+  /** HOST:PORT; empty for what is shown as a suggestion. */
+  server: string;
+  mail: string;
+  approve: boolean;
+}
+
+/** Types that say nothing of themselves: the meta type is chosen. */
+const DECLARING = ['2', '254'];
+
+/** The address by which this browser reaches the server, with the sensors' port. */
+export function useSuggestedServer(): string {
+  const { data } = useQuery(status);
+  const port = data?.addresses?.listen?.split(':').at(-1) ?? '4443';
+  return `${location.hostname}:${port}`;
+}
+
+/** The fields that both ways of adding a sensor have. */
+export function SensorFields<V extends SensorValues>({ form }: { form: UseFormReturnType<V> }) {
+  const { data: accepted } = useQuery(types);
+  const suggested = useSuggestedServer();
+  const choices = (accepted?.items ?? []).filter(({ name }) => !DECLARING.includes(name));
+  return (
+    <>
+      <TextInput label="Name" placeholder="Roof north" key={form.key('name')} {...form.getInputProps('name')} />
+      <Select
+        label="What it will send"
+        searchable
+        allowDeselect={false}
+        data={choices.map(({ name, title }) => ({ value: name, label: `${name} · ${title}` }))}
+        key={form.key('type')}
+        {...form.getInputProps('type')}
+      />
+      <TextInput
+        label="Server, as the sensor reaches it"
+        description="A name or address of the certificate, and the sensors' port"
+        placeholder={suggested}
+        classNames={{ input: 'mono' }}
+        key={form.key('server')}
+        {...form.getInputProps('server')}
+      />
+      <TextInput label="Owner's mail" type="email" key={form.key('mail')} {...form.getInputProps('mail')} />
+      <Checkbox
+        label="It may send at once"
+        description="Else it waits here until somebody approves it"
+        key={form.key('approve')}
+        {...form.getInputProps('approve', { type: 'checkbox' })}
+      />
+    </>
+  );
+}
