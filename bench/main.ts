@@ -1,9 +1,11 @@
+import { acknowledgedFigures } from './acknowledged.ts';
 import { archiveFigures } from './archive.ts';
 import { exportFigures } from './export.ts';
 import { fairnessFigures } from './fairness.ts';
 import { footprintFigures } from './footprint.ts';
 import { ingestFigures } from './ingest.ts';
 import { latencyFigures } from './latency.ts';
+import { pageFigures } from './pages.ts';
 import { popFigures } from './pops.ts';
 import { rareSensorFigures } from './rare-sensor.ts';
 import { line, machine } from './report.ts';
@@ -13,12 +15,14 @@ import { line, machine } from './report.ts';
 const groups = {
   latency: latencyFigures,
   ingest: ingestFigures,
+  acknowledged: acknowledgedFigures,
   fairness: fairnessFigures,
   pops: popFigures,
   footprint: footprintFigures,
   archive: archiveFigures,
   export: exportFigures,
   'rare-sensor': rareSensorFigures,
+  pages: pageFigures,
 };
 const wanted = process.argv.slice(2);
 

@@ -38,7 +38,10 @@ export interface Disk {
 export abstract class Machine {
   readonly disk: Disk;
   child: ChildProcess | undefined;
+  /** The end of what it has said since it was started. */
   said = '';
+  /** Whether it has said so since it was started. */
+  protected isReady = false;
 
   constructor(disk: Disk) {
     this.disk = disk;
@@ -50,8 +53,11 @@ export abstract class Machine {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('D4_'));
     const child = spawn(process.execPath, [D4, ...args], { stdio: 'pipe', env: Object.fromEntries(inherited) });
     this.said = '';
+    this.isReady = false;
     const hear = (chunk: Buffer): void => {
-      this.said = (this.said + chunk.toString()).slice(-4_000);
+      this.said += chunk.toString();
+      this.isReady ||= /^d4 server .* is ready/m.test(this.said);
+      this.said = this.said.slice(-4_000);
     };
     child.stdout.on('data', hear);
     child.stderr.on('data', hear);
@@ -99,7 +105,7 @@ export class ServerMachine extends Machine {
   }
 
   async ready(): Promise<void> {
-    for (const until = performance.now() + ARRIVAL_MS; !/^d4 server .* is ready/m.test(this.said); await delay(20)) {
+    for (const until = performance.now() + ARRIVAL_MS; !this.isReady; await delay(20)) {
       assert.ok(this.child?.exitCode === null, `the server ended with ${this.child?.exitCode}:\n${this.said}`);
       assert.ok(performance.now() < until, `the server does not start:\n${this.said}`);
     }
