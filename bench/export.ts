@@ -8,15 +8,22 @@ import { end, firstLine, start } from './processes.ts';
 import type { Figure } from './report.ts';
 
 const LINE_BYTES = 150;
-const LINES = 300_000;
+/** What each run sends: enough for some seconds, so that it is not the start of a process that is measured. */
+const LINES = { udp: 400_000, tcp: 1_500_000, tls: 1_500_000 } as const;
 const KINDS = ['udp', 'tcp', 'tls'] as const;
 type Kind = (typeof KINDS)[number];
 const D4 = join(import.meta.dirname, '..', 'packages', 'cli', 'bin', 'd4.js');
 
-/** What came in one run. */
+/** What came in one run: from the first line to the last, in ms, and how many there were. */
 interface Run {
   readonly ms: number;
   readonly lines: number;
+}
+
+/** How many lines a second came, and how many did not come. */
+interface Received {
+  readonly rate: number;
+  readonly lost: number;
 }
 
 /** A receiver in a process of its own. */
@@ -38,11 +45,11 @@ class Receiver {
     return new Receiver(child, value, lines);
   }
 
-  /** Lines a second of the next run, in which so many are sent. */
-  async rate(sent: number): Promise<number> {
+  /** What comes of the next run, in which so many are sent. */
+  async next(sent: number): Promise<Received> {
     const { value } = await this.#runs.next();
-    const { ms }: Run = JSON.parse(value);
-    return (sent * 1000) / ms;
+    const { ms, lines }: Run = JSON.parse(value);
+    return { rate: (lines * 1000) / ms, lost: sent - lines };
   }
 
   stop(): Promise<void> {
@@ -57,12 +64,12 @@ async function d4(server: ServerProcess, ...words: string[]): Promise<string> {
 }
 
 /** Lets a sensor send all the lines. */
-async function fill(server: ServerProcess): Promise<void> {
+async function fill(server: ServerProcess, lines: number): Promise<void> {
   const sensor = newSensorId();
   await register(server, [sensor]);
   const port = Number(server.info.listen.split(':').at(-1));
   const load = { port, connections: 1, sensors: [sensor], key: KEY, type: 3, payloadBytes: 4050, seconds: 60 };
-  const child = start('load.ts', [JSON.stringify({ ...load, bytesPerConnection: LINES * LINE_BYTES })]);
+  const child = start('load.ts', [JSON.stringify({ ...load, bytesPerConnection: lines * LINE_BYTES })]);
   await firstLine(child);
   await end(child);
 }
@@ -72,7 +79,7 @@ async function ours(
   server: ServerProcess,
   kind: Kind,
   receiver: Receiver,
-): Promise<{ queue: number; inServer: number }> {
+): Promise<{ queue: Received; inServer: Received }> {
   const queue = await d4(server, 'queue', 'add', '3');
   const settings = kind === 'udp' ? ['rate=0'] : kind === 'tls' ? ['verify=false'] : [];
   await d4(
@@ -87,7 +94,7 @@ async function ours(
     ...settings,
     '--paused',
   );
-  await fill(server);
+  await fill(server, LINES[kind]);
   const sent = Number(JSON.parse(await d4(server, 'queue', 'show', queue, '--json')).length);
   const flags = { udp: ['--rate', 'none'], tcp: [], tls: ['-v', 'false'] }[kind];
   const port = server.info.redis.split(':').at(-1) ?? '';
@@ -106,10 +113,10 @@ async function ours(
     ...flags,
   ]);
   child.stderr.pipe(process.stderr);
-  const fromQueue = await receiver.rate(sent);
+  const fromQueue = await receiver.next(sent);
   await end(child);
   await d4(server, 'exporter', 'resume', kind);
-  const inServer = await receiver.rate(sent);
+  const inServer = await receiver.next(sent);
   await d4(server, 'exporter', 'remove', kind);
   return { queue: fromQueue, inServer };
 }
@@ -123,13 +130,19 @@ export async function exportFigures(): Promise<Figure[]> {
     for (const kind of KINDS) {
       const receiver = await Receiver.start(kind, { cert, key });
       try {
-        start('export-bare.ts', [kind, receiver.port, String(LINES), String(LINE_BYTES)]);
-        const bare = await receiver.rate(LINES);
+        start('export-bare.ts', [kind, receiver.port, String(LINES[kind]), String(LINE_BYTES)]);
+        const bare = await receiver.next(LINES[kind]);
         const { queue, inServer } = await ours(server, kind, receiver);
-        const references = { [`a bare ${kind} loop`]: bare };
+        const references = { [`a bare ${kind} loop`]: bare.rate };
         const name = `exported over ${kind}, ${LINE_BYTES} B lines`;
-        figures.push({ name: `${name}, d4 export`, value: queue, unit: 'lines/s', references });
-        figures.push({ name: `${name}, in the server`, value: inServer, unit: 'lines/s', references });
+        figures.push({ name: `${name}, d4 export`, value: queue.rate, unit: 'lines/s', references });
+        figures.push({ name: `${name}, in the server`, value: inServer.rate, unit: 'lines/s', references });
+        const lost = { 'a bare loop': bare.lost, 'd4 export': queue.lost, 'in the server': inServer.lost };
+        for (const [who, lines] of Object.entries(lost)) {
+          // What UDP loses, the receiver's machine has dropped; over a stream there is nothing to lose.
+          if (kind === 'udp') figures.push({ name: `lost over udp, ${who}`, value: lines, unit: 'lines' });
+          else if (lines !== 0) throw new Error(`${kind}, ${who}: ${lines} lines did not come`);
+        }
       } finally {
         await receiver.stop();
       }

@@ -2,7 +2,16 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 /** Debian packages that tests need beside what npm installs: real Redis clients, TLS peers, a reader of captures, a browser. */
-const TEST_PACKAGES = ['redis-tools', 'python3-redis', 'socat', 'openssl', 'tcpdump', 'rsyslog', 'chromium'];
+const TEST_PACKAGES = [
+  'redis-tools',
+  'python3-redis',
+  'socat',
+  'openssl',
+  'tcpdump',
+  'rsyslog',
+  'rsyslog-gnutls',
+  'chromium',
+];
 
 /**
  * Sees to it that the tests' system packages are there: by apt-get where it may be used, and else by saying what to

@@ -17,12 +17,13 @@ const SOUND = {
   'packages/protocol/package.json': '{ "name": "@d4ts/protocol" }',
   'packages/protocol/src/index.ts': "import { hash } from 'node:crypto';\nexport { hash };",
   'packages/protocol/src/index.test.ts': "import fc from 'fast-check';\nimport { hash } from './index.ts';",
-  'packages/client/package.json': '{ "name": "@d4ts/client", "dependencies": { "@d4ts/protocol": "0.1.0" } }',
+  'packages/client/package.json':
+    '{ "name": "@d4ts/client", "exports": { ".": "", "./acknowledged": "" }, "dependencies": { "@d4ts/protocol": "0.1.0" } }',
   'packages/client/src/index.ts': "export * from '@d4ts/protocol';",
   'packages/testkit/package.json': '{ "name": "@d4ts/testkit", "dependencies": { "@d4ts/protocol": "0.1.0" } }',
   'packages/testkit/src/index.ts': "import { after } from 'node:test';",
   'packages/server/package.json':
-    '{ "name": "@d4ts/server", "dependencies": { "@d4ts/protocol": "0.1.0", "pino": "1.0.0" } }',
+    '{ "name": "@d4ts/server", "dependencies": { "@d4ts/client": "0.1.0", "@d4ts/protocol": "0.1.0", "pino": "1.0.0" } }',
   'packages/server/src/index.ts': "export { journal } from './journal/port.ts';\nimport './api/api.ts';",
   'packages/server/src/config/load.ts': "import type { Journal } from '../journal/port.ts';",
   'packages/server/src/journal/port.ts': "import type { SensorId } from '@d4ts/protocol';",
@@ -30,6 +31,7 @@ const SOUND = {
   'packages/server/src/journal/port.test.ts':
     "import './contract.ts';\nimport { a } from '@d4ts/testkit';\nimport '../queues/queues.ts';",
   'packages/server/src/queues/queues.ts': "import type { Journal } from '../journal/port.ts';",
+  'packages/server/src/export/d4.ts': "import { AckSession } from '@d4ts/client/acknowledged';",
   'packages/server/src/ingest/port.ts': 'export {};',
   'packages/server/src/ingest/session.ts': "import '../journal/port.ts';",
   'packages/server/src/api/api.ts':
@@ -100,6 +102,18 @@ const PLANTED: [title: string, file: string, text: string, said: RegExp][] = [
     /protocol may not import @d4ts\/client/,
   ],
   ['client and server', 'packages/server/src/a.ts', "import '@d4ts/client';", /server may not import @d4ts\/client/],
+  [
+    'forwarding in another part than that which exports',
+    'packages/server/src/ingest/a.ts',
+    "import '@d4ts/client/acknowledged';",
+    /server may not import @d4ts\/client/,
+  ],
+  [
+    'more of the client than forwarding needs',
+    'packages/server/src/export/a.ts',
+    "import '@d4ts/client';",
+    /server may not import @d4ts\/client/,
+  ],
   [
     'what is not declared',
     'packages/client/src/a.ts',

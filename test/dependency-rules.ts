@@ -34,6 +34,9 @@ const SERVER_PARTS: Readonly<Record<string, readonly string[]>> = {
 /** What only the API may import beside them: what ingest shows of itself, and what the running server does. */
 const OPEN_TO_API = ['packages/server/src/ingest/port.ts', 'packages/server/src/server-facts.ts'];
 
+/** A server that forwards to another is a sensor of it: this part of the server sends streams as the client does. */
+const FORWARDING = { part: 'export', entryPoint: '@d4ts/client/acknowledged' };
+
 /** What only tests may import, beside what the root package.json has for development. */
 const TEST_PACKAGES = ['@d4ts/testkit', '@d4ts/protocol'];
 
@@ -129,7 +132,8 @@ function packageViolation(
   }
   const manifest = manifests.get(importer.owner);
   if (importer.isTest && (TEST_PACKAGES.includes(name) || rootDependencies.has(name))) return undefined;
-  if (own && !PACKAGES[importer.owner]?.includes(name.replace('@d4ts/', ''))) {
+  const forwards = specifier === FORWARDING.entryPoint && serverPart(importer.file) === FORWARDING.part;
+  if (own && !forwards && !PACKAGES[importer.owner]?.includes(name.replace('@d4ts/', ''))) {
     return `${importer.owner} may not import ${name}`;
   }
   return manifest?.dependencies.has(name) ? undefined : undeclared(name);

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 
-// The power goes in mid-stream, again and again (D4_TEST_POWER_CUTS for each mode): only what was synced is left.
+// The power goes in mid-stream, again and again: only what was synced is left. D4_TEST_POWER_CUTS of each mode; without
+// it one of the mode in which a missing sync always shows, beside the power losses of chaos.test.ts.
 
-const CUTS = Number(process.env.D4_TEST_POWER_CUTS ?? 1);
+const given = process.env.D4_TEST_POWER_CUTS;
+const CUTS = Number(given ?? 1);
 const ROUNDS = join(import.meta.dirname, 'crash', 'power-rounds.ts');
 
 const cases = [
@@ -15,7 +17,7 @@ const cases = [
   ['journalled', 'v1'],
   ['journalled', 'acknowledged'],
 ] as const;
-for (const [mode, protocol] of cases) {
+for (const [mode, protocol] of given === undefined ? cases.slice(1, 2) : cases) {
   test(`${CUTS} power cuts of the server's disk (${mode}, ${protocol}): what was committed is there`, async () => {
     const words = ['--mount', process.execPath, ROUNDS, mode, String(CUTS), protocol];
     const run = spawn('unshare', words, { stdio: 'pipe' });

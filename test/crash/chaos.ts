@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { PowerDisk, Random, Relay } from '@d4ts/testkit';
+import { PowerDisk, Random, Relay, runD4 } from '@d4ts/testkit';
 import { Consumer } from './consumer.ts';
 import {
   type Fault,
@@ -163,6 +163,16 @@ async function failNetwork(random: Random, relay: Relay): Promise<string> {
   }
 }
 
+/** What the server and its disk say, for whoever has to find out what went wrong. */
+async function stateOf({ home, said }: ServerMachine): Promise<string> {
+  const asked = ['status', 'retention show', 'ledger --check'].map(async (words) => {
+    const { stdout, stderr } = await runD4([...words.split(' '), '--home', home]);
+    return `d4 ${words}:\n${stdout}${stderr}`;
+  });
+  const disk = execFileSync('df', ['-m', home], { encoding: 'utf8' });
+  return [...(await Promise.all(asked)), disk, `the end of its log:\n${said}`, ''].join('\n');
+}
+
 async function chaos(rounds: number, seed: number, faults: Faults): Promise<void> {
   const random = new Random(seed);
   const folder = mkdtempSync(join(tmpdir(), 'd4-chaos-'));
@@ -220,6 +230,9 @@ async function chaos(rounds: number, seed: number, faults: Faults): Promise<void
     process.stdout.write(
       `faults: ${counted}. Every byte is there once, in order. Of ${consumers.reduce((sum, { items }) => sum + items, 0)} items popped ${again} came again, taken up to ${window} ms before a fault.\n`,
     );
+  } catch (error) {
+    process.stderr.write(await stateOf(server));
+    throw error;
   } finally {
     for (const stop of stopGrowing) stop();
     await Promise.all([server, ...sensors].map((machine) => machine.end()));

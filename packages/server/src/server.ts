@@ -29,6 +29,7 @@ import { openThreats } from './maltrail/open-threats.ts';
 import { beginCounting } from './monitor/ledger/counting.ts';
 import { openLedger } from './monitor/ledger/open-ledger.ts';
 import { Monitor } from './monitor/monitor.ts';
+import { SessionHistory } from './monitor/sessions/session-history.ts';
 import { ItemCursors } from './queues/item-cursor.ts';
 import { openQueues, recordedSequences, sourceTopic } from './queues/queues.ts';
 import { startRedisSocket } from './queues/redis/socket.ts';
@@ -71,6 +72,7 @@ const STOP_WITHIN = {
   journal: 900,
   ledger: 200,
   threats: 50,
+  sessions: 50,
   maltrail: 100,
   registry: 300,
   home: 100,
@@ -135,6 +137,12 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
   parts.add('journal', STOP_WITHIN.journal, () => journal.close());
   const counting = await beginCounting({ ledger, journal, registry, formats: formatFor, log });
   parts.add('counting', STOP_WITHIN.counting, () => counting.close());
+  const sessions = new SessionHistory({ file: paths.sessions, activity: registry.activity, log });
+  parts.add('sessions', STOP_WITHIN.sessions, async () => sessions.close());
+  counting.ingest.onOpened((sensor, topic) => sessions.opened(sensor, topic));
+  registry.sensors.watch(({ before, after }) => {
+    if (before !== undefined && after === undefined) sessions.forget(before.uuid);
+  });
   const archiveRoot = config.archive.root === undefined ? paths.archive : resolve(config.home, config.archive.root);
   const queues = await openQueues({
     registry,
@@ -168,6 +176,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     queues,
     alerts: config.alerts,
     certificate: () => certificate.identity.cert,
+    damagedFiles: () => filesAside(paths.damaged),
     log,
   });
   parts.add('monitor', STOP_WITHIN.monitor, () => monitor.close());
@@ -237,6 +246,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     }),
   );
   sockets.push(ingest);
+  sessions.follow(() => ingest.sessions());
   const retention = await startRetention({
     settings: config.retention,
     registry,
@@ -245,6 +255,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     archive,
     sensors: ingest,
     disks: await DiskWatch.open({ journal: paths.journal, archive: archive.root }, config.retention),
+    forget: (sensor) => maltrail.forget(sensor),
     losses: ledger,
     log,
   });
@@ -262,6 +273,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
       ingest,
       redis,
       monitor,
+      sessions,
       maltrail,
       retention,
       server: facts,

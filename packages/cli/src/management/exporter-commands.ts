@@ -15,6 +15,11 @@ interface AddOptions {
   readonly paused?: boolean;
 }
 
+interface EditOptions {
+  readonly sensors?: SensorId[] | 'all';
+  readonly description?: string;
+}
+
 const ADD_HELP = `
 Settings, as in d4.yaml (docs/exporters.md):
   udp     host= port= rate= every-line=
@@ -68,6 +73,30 @@ export function registerExporterCommands(program: Command): void {
     const shown = await api.get<ExporterView>(`/exporters/${encodeURIComponent(name)}`);
     await show(shown, () => exporterText(shown));
   });
+
+  managementCommand<[string, string[]], EditOptions>(
+    at('edit', 'change an exporter; what is not delivered goes where the change says')
+      .argument('[SETTING=VALUE...]', 'settings as for "add", the others stay; SETTING= takes one out')
+      .option('--sensors <UUID,UUID…>', 'the records of these sensors alone, or "all"', (text) =>
+        text === 'all' ? text : uuidListArgument(text),
+      )
+      .option('--description <TEXT>', 'what it is for'),
+    async ({ api, show }, { sensors, description }, name, words) => {
+      const { settings, secrets } = readSettings(words);
+      const hasSecrets = Object.keys(secrets).length > 0;
+      if (settings.size === 0 && !hasSecrets && sensors === undefined && description === undefined) {
+        throw new D4Error('D4_USAGE', 'nothing to change was given: SETTING=VALUE, --sensors or --description');
+      }
+      const path = `/exporters/${encodeURIComponent(name)}`;
+      const { target: before, revision } = await api.get<ExporterView>(path);
+      const { parseTargetSettings } = await import('@d4ts/server');
+      const target = settings.size === 0 ? undefined : parseTargetSettings(before.kind, settings, before);
+      const group = sensors === 'all' ? null : sensors;
+      const change = { revision, target, sensors: group, description, ...(hasSecrets && { secrets }) };
+      const changed = await api.patch<ExporterView>(path, change);
+      await show(changed, () => exporterText(changed));
+    },
+  );
 
   for (const [what, description, said] of [
     ['pause', 'stop an exporter; the journal keeps what it has not delivered, within its bounds', 'is paused'],

@@ -2,8 +2,7 @@ import { ALL_SENSORS, NO_SENSOR } from '../monitor/ledger/ledger.ts';
 import type { Measure } from '../monitor/ledger/measures.ts';
 import { Exposition, type Sample } from '../monitor/metrics/exposition.ts';
 import type { ApiContext } from './api-context.ts';
-import { statesOf } from './overview.ts';
-import { countByState } from './sensor-state.ts';
+import { statesOf } from './sensor-states.ts';
 
 /** Counters of the ledger, by type: what they are called, and what they are. */
 const LEDGER_COUNTERS: readonly (readonly [measure: Measure, name: string, help: string])[] = [
@@ -16,7 +15,11 @@ const LEDGER_COUNTERS: readonly (readonly [measure: Measure, name: string, help:
   ['leftOutBytes', 'd4_left_out_bytes_total', 'Bytes that came and that their format could not keep'],
   ['missingBytes', 'd4_missing_bytes_total', 'Bytes that sensors report as never sent'],
   ['lostBytes', 'd4_lost_bytes_total', 'Bytes that were verified and never journaled'],
-  ['duplicateBytes', 'd4_duplicate_bytes_total', 'Bytes that were offered again though the server had them, and recognised'],
+  [
+    'duplicateBytes',
+    'd4_duplicate_bytes_total',
+    'Bytes that were offered again though the server had them, and recognised',
+  ],
   ['archivedFiles', 'd4_archived_files_total', 'Finished files of the archive'],
   ['archivedBytes', 'd4_archived_bytes_total', 'Bytes of streams in finished files'],
   ['queued', 'd4_queued_items_total', 'Items offered to queues, once for each'],
@@ -35,6 +38,7 @@ export async function metricsOf(context: ApiContext, withSensors: boolean): Prom
   ledger(exposition, context);
   journal(exposition, context);
   queues(exposition, context);
+  exporters(exposition, context);
   disks(exposition, context);
   if (withSensors) sensors(exposition, context);
   return `${await exposition.text()}\n${await context.monitor.commits.registry.metrics()}`;
@@ -42,7 +46,7 @@ export async function metricsOf(context: ApiContext, withSensors: boolean): Prom
 
 function server(to: Exposition, context: ApiContext): void {
   const { server, registry, ingest, redis, monitor } = context;
-  const states = countByState([...statesOf(context).values()].map(({ state }) => state));
+  const states = statesOf(context).counts();
   const { paused, pauses } = ingest.backPressure();
   to.gauge('d4_build_info', 'The version, as a label', [[{ version: server.version }, 1]]);
   to.gauge('d4_start_time_seconds', 'When the server was started', [[{}, server.startedAt / 1_000]]);
@@ -146,6 +150,47 @@ function queues(to: Exposition, context: ApiContext): void {
     'd4_queue_replayed_items_total',
     'Items that came out of replays',
     each(({ replayed }) => replayed),
+  );
+}
+
+function exporters(to: Exposition, context: ApiContext): void {
+  const all = context.exporters.list();
+  const each = (value: (of: (typeof all)[number]) => number): Sample[] =>
+    all.map((of) => [{ exporter: of.name, type: of.topic }, value(of)]);
+  to.gauge(
+    'd4_exporter_lag',
+    'Records that are not delivered',
+    each(({ lag }) => lag),
+  );
+  to.gauge(
+    'd4_exporter_failing',
+    'Whether nothing can be delivered',
+    each(({ state }) => (state === 'failing' ? 1 : 0)),
+  );
+  to.counter(
+    'd4_exporter_delivered_records_total',
+    'Records delivered',
+    each(({ delivered }) => delivered),
+  );
+  to.counter(
+    'd4_exporter_skipped_records_total',
+    'Records that can never be delivered',
+    each(({ skipped }) => skipped),
+  );
+  to.counter(
+    'd4_exporter_lost_records_total',
+    'Records that the journal no longer had when it was their turn',
+    each(({ lost }) => lost),
+  );
+  to.counter(
+    'd4_exporter_repeated_records_total',
+    'Records sent again, since the start',
+    each(({ repeated }) => repeated),
+  );
+  to.counter(
+    'd4_exporter_errors_total',
+    'Attempts that failed, since the start',
+    each(({ errors }) => errors),
   );
 }
 

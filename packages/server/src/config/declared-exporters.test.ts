@@ -64,4 +64,7 @@ test('reads settings that are given as text', () => {
     keepAlive: 0,
   });
   assert.throws(() => parseTargetSettings('constructor', new Map()), { code: 'D4_CONFIG' });
+  const before = { kind: 'udp', host: 'h', port: 1, rate: 5 } as const;
+  const change = new Map(Object.entries({ port: '2', rate: '', 'every-line': 'true' }));
+  assert.deepEqual(parseTargetSettings('udp', change, before), { kind: 'udp', host: 'h', port: 2, everyLine: true });
 });

@@ -87,17 +87,23 @@ function targetOf(settings: Record<string, unknown>, at: string): ExporterTarget
 
 /**
  * Reads the settings of a target that are given as text, by their names in d4.yaml.
+ * @param before the target that they change, of the same kind; an empty text takes a setting out of it
  * @throws {D4Error} D4_CONFIG, saying what is allowed
  */
-export function parseTargetSettings(kind: string, settings: ReadonlyMap<string, string>): ExporterTarget {
+export function parseTargetSettings(
+  kind: string,
+  settings: ReadonlyMap<string, string>,
+  before?: ExporterTarget,
+): ExporterTarget {
   const at = `exporter of kind "${kind}"`;
   const schemas: Readonly<Record<string, { readonly properties: object }>> = EXPORT_TARGETS;
   const types = new Map<string, { type?: unknown }>(Object.entries(schemas[kind]?.properties ?? {}));
-  const values = Object.entries(camelled(Object.fromEntries(settings))).map(([name, value]) => [
-    name,
-    typedValue(String(value), types.get(name)?.type),
-  ]);
-  return targetOf({ kind, ...Object.fromEntries(values) }, at);
+  const values: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(camelled(Object.fromEntries(settings)))) {
+    if (value === '' && before !== undefined) delete values[name];
+    else values[name] = typedValue(String(value), types.get(name)?.type);
+  }
+  return targetOf({ ...values, kind }, at);
 }
 
 function typedValue(text: string, type: unknown): unknown {

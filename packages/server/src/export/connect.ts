@@ -19,6 +19,8 @@ export type StreamAddress =
       readonly host: string;
       readonly port: number;
       readonly keepAlive?: number;
+      /** A protocol that is offered in the handshake. */
+      readonly alpn?: string;
     } & CertificateCheck)
   | { readonly kind: 'unix'; readonly path: string };
 
@@ -75,7 +77,8 @@ function open(address: StreamAddress): Socket {
   if (address.kind === 'unix') return connectTcp({ path: address.path, ...halfOpen });
   const { host, port } = address;
   if (address.kind === 'tcp') return connectTcp({ host, port, ...halfOpen });
-  return connectTls({ host, port, ...tlsCheck(address, host) });
+  const { alpn } = address;
+  return connectTls({ host, port, ...tlsCheck(address, host), ...(alpn !== undefined && { ALPNProtocols: [alpn] }) });
 }
 
 /** Options of `tls.connect` and of HTTPS requests. @throws {D4Error} D4_EXPORT_CA */
@@ -99,9 +102,7 @@ function readAuthorities(file: string): string {
 }
 
 const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
-  'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
   'SELF_SIGNED_CERT_IN_CHAIN',
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
@@ -113,8 +114,12 @@ export function networkProblem(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return networkProblem(error.errors[0]);
   if (!(error instanceof Error)) return String(error);
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return `its certificate is not accepted (${error.message}): it is another host's; give a name that stands in it`;
+  }
+  if (code === 'CERT_HAS_EXPIRED') return 'its certificate is not accepted: it has expired';
   if (code !== undefined && CERTIFICATE_CODES.has(code)) {
-    return `its certificate is not accepted (${error.message}): trust its authority, or name its real host`;
+    return `its certificate is not accepted (${error.message}): trust its authority (ca)`;
   }
   return error.message !== '' ? error.message : (code ?? error.name);
 }

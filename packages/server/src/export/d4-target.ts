@@ -1,14 +1,25 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { D4Error, FORWARDED_BY, FrameEncoder, PROTOCOL_VERSION, parseSensorId, WIRE_TYPE } from '@d4ts/protocol';
+import { refusesAlpn } from '@d4ts/client/acknowledged';
+import {
+  ACK_ALPN,
+  D4Error,
+  FORWARDED_BY,
+  FrameEncoder,
+  PROTOCOL_VERSION,
+  parseSensorId,
+  type SensorId,
+  WIRE_TYPE,
+} from '@d4ts/protocol';
+import { AcknowledgedTarget, speaksAcknowledged } from './acknowledged-target.ts';
 import { BackOff } from './back-off.ts';
 import { type CertificateCheck, connectStream, networkProblem, type StreamAddress } from './connect.ts';
 import { DeliveryOrder } from './delivery-order.ts';
 import { lines } from './framing.ts';
 import { forwardedBy, MAX_HOPS, UNKNOWN_ORIGIN } from './hops.ts';
 import type { ExportTarget, Outstanding, RecordBatch, TargetCounts, TargetEvents } from './port.ts';
-import { StreamTarget } from './stream-target.ts';
+import { StreamTarget, type StreamTargetOptions } from './stream-target.ts';
 
 /** Payload of a frame, in bytes; a longer record goes over several. */
 const SNAPLEN = 64 * 1024;
@@ -40,15 +51,16 @@ export class D4Target implements ExportTarget {
   readonly #options: D4TargetOptions;
   /** Of connections that are closed, and of attempts to learn who is there. */
   readonly #past: TargetCounts = { errors: 0, skipped: 0, repeated: 0 };
-  readonly #address: StreamAddress;
+  readonly #address: StreamAddress & { readonly kind: 'tls' };
   readonly #events: TargetEvents;
   readonly #max: Outstanding;
   readonly #order = new DeliveryOrder();
   readonly #backOff = new BackOff();
   /** Connections, by the list of servers in their meta header; the one used last is the last. */
   readonly #ways = new Map<string, Way>();
-  /** The other server, as soon as it was reached. */
+  /** The other server, as soon as it was reached, and whether it takes acknowledged streams. */
   #peer: string | undefined;
+  #acknowledges = true;
   #problem: string | undefined;
   /** Records that had passed the other server before. */
   #looped = 0;
@@ -97,12 +109,15 @@ export class D4Target implements ExportTarget {
   }
 
   remark(): string {
-    return this.#looped > 0 ? `${this.#looped} not sent, because they had been there` : '';
+    const remarks = [
+      ...(this.#looped > 0 ? [`${this.#looped} not sent, because they had been there`] : []),
+      ...(this.#acknowledges ? [] : ['the other server acknowledges nothing']),
+    ];
+    return remarks.join(', ');
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#ways.values()].map((way) => way.target.close()));
-    this.#ways.clear();
+    await Promise.all([...this.#ways].map(([key, way]) => this.#closeWay(key, way)));
   }
 
   /** The servers that a record has passed, this one included; undefined where it must not go further. */
@@ -121,7 +136,8 @@ export class D4Target implements ExportTarget {
       this.#done(tickets);
       return;
     }
-    const way = await this.#way(hops);
+    const way = await this.#way(hops, signal);
+    if (way === undefined) return;
     for (const ticket of tickets) way.tickets.push(ticket);
     await way.target.send({ records }, signal);
   }
@@ -132,7 +148,8 @@ export class D4Target implements ExportTarget {
     if (delivered > 0) this.#events.delivered(delivered);
   }
 
-  async #way(hops: readonly string[]): Promise<Way> {
+  /** @returns undefined where the signal ended the wait for one */
+  async #way(hops: readonly string[], signal: AbortSignal): Promise<Way | undefined> {
     const key = hops.join(' ');
     const known = this.#ways.get(key);
     if (known !== undefined) {
@@ -140,59 +157,44 @@ export class D4Target implements ExportTarget {
       this.#ways.set(key, known);
       return known;
     }
-    if (this.#ways.size >= MAX_WAYS) await this.#closeOne();
+    if (this.#ways.size >= MAX_WAYS) await this.#closeOne(signal);
+    if (signal.aborted) return undefined;
     const way = this.#open(hops);
     this.#ways.set(key, way);
     return way;
   }
 
   /** Closes the way that was used least recently, once all of it is delivered. */
-  async #closeOne(): Promise<void> {
+  async #closeOne(signal: AbortSignal): Promise<void> {
     const [first] = this.#ways;
     if (first === undefined) return;
     const [key, way] = first;
-    while (!way.target.idle) await new Promise((resolve) => setTimeout(resolve, 100));
-    this.#ways.delete(key);
+    while (!way.target.idle && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 100));
+    if (!signal.aborted) await this.#closeWay(key, way);
+  }
+
+  async #closeWay(key: string, way: Way): Promise<void> {
     await way.target.close();
+    this.#ways.delete(key);
     this.#past.errors += way.target.counts.errors;
     this.#past.repeated += way.target.counts.repeated;
   }
 
   #open(hops: readonly string[]): Way {
     const { sensor, key, type } = this.#options;
-    const encoder = new FrameEncoder({
-      sensor: parseSensorId(sensor),
-      key: Buffer.from(key),
-      version: PROTOCOL_VERSION,
-    });
-    const framed = (wireType: number, bytes: Buffer): Buffer => {
-      const seconds = Math.floor(Date.now() / 1000);
-      const frames: Buffer[] = [];
-      for (let at = 0; at === 0 || at < bytes.length; at += SNAPLEN) {
-        frames.push(encoder.encode(wireType, bytes.subarray(at, at + SNAPLEN), seconds));
-      }
-      return Buffer.concat(frames);
+    const tickets: number[] = [];
+    const events: TargetEvents = {
+      delivered: (count) => this.#done(tickets.splice(0, count)),
+      warn: this.#events.warn,
     };
     const metaHeader = Buffer.from(JSON.stringify({ type, [FORWARDED_BY]: hops }));
-    const tickets: number[] = [];
-    const target = new StreamTarget(
-      {
-        kind: 'd4',
-        address: this.#address,
-        framing: (records) => framed(WIRE_TYPE.declared, lines(records)),
-        opening: () => framed(WIRE_TYPE.metaHeader, metaHeader),
-        closing: () => framed(WIRE_TYPE.declared, Buffer.alloc(0)),
-        refusal: REFUSAL,
-        onConnected: (socket) => {
-          this.#peer = serverOf(socket);
-        },
-      },
-      {
-        delivered: (count) => this.#done(tickets.splice(0, count)),
-        warn: this.#events.warn,
-      },
-      this.#max,
-    );
+    const way = { address: this.#address, sensor: parseSensorId(sensor), key: Buffer.from(key), metaHeader };
+    const onConnected = (socket: Socket) => {
+      this.#peer = serverOf(socket);
+    };
+    const target = this.#acknowledges
+      ? new AcknowledgedTarget({ ...way, where: this.where, onConnected }, events, this.#max)
+      : new StreamTarget({ ...framesOf(way), onConnected }, events, this.#max);
     return { target, tickets };
   }
 
@@ -200,8 +202,9 @@ export class D4Target implements ExportTarget {
   async #learnPeer(signal: AbortSignal): Promise<boolean> {
     while (this.#peer === undefined && !signal.aborted) {
       try {
-        const socket = await connectStream(this.#address, signal);
+        const socket = await this.#offer(signal);
         this.#peer = serverOf(socket);
+        this.#acknowledges = speaksAcknowledged(socket);
         socket.destroy();
         if (this.#problem !== undefined) this.#events.warn(`connected to ${this.where}`);
         this.#problem = undefined;
@@ -216,12 +219,48 @@ export class D4Target implements ExportTarget {
     }
     return !signal.aborted;
   }
+
+  /** Connects with the offer of acknowledged streams, or where the server will not have that, without. */
+  async #offer(signal: AbortSignal): Promise<Socket> {
+    try {
+      return await connectStream({ ...this.#address, alpn: ACK_ALPN }, signal);
+    } catch (error) {
+      if (!refusesAlpn(error)) throw error;
+      return await connectStream(this.#address, signal);
+    }
+  }
 }
 
 /** One connection, and the tickets of what was given to it. */
 interface Way {
-  readonly target: StreamTarget;
+  readonly target: AcknowledgedTarget | StreamTarget;
   readonly tickets: number[];
+}
+
+/** A stream to a server that acknowledges nothing: v1 frames. */
+function framesOf(way: {
+  readonly address: StreamAddress;
+  readonly sensor: SensorId;
+  readonly key: Buffer;
+  readonly metaHeader: Buffer;
+}): StreamTargetOptions {
+  const encoder = new FrameEncoder({ sensor: way.sensor, key: way.key, version: PROTOCOL_VERSION });
+  const framed = (wireType: number, bytes: Buffer): Buffer => {
+    const seconds = Math.floor(Date.now() / 1000);
+    const frames: Buffer[] = [];
+    for (let at = 0; at === 0 || at < bytes.length; at += SNAPLEN) {
+      frames.push(encoder.encode(wireType, bytes.subarray(at, at + SNAPLEN), seconds));
+    }
+    return Buffer.concat(frames);
+  };
+  return {
+    kind: 'd4',
+    address: way.address,
+    framing: (records) => framed(WIRE_TYPE.declared, lines(records)),
+    opening: () => framed(WIRE_TYPE.metaHeader, way.metaHeader),
+    closing: () => framed(WIRE_TYPE.declared, Buffer.alloc(0)),
+    refusal: REFUSAL,
+  };
 }
 
 /**

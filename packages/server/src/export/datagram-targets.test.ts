@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeTestCertificates } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 import type { TargetEvents } from './port.ts';
 import { UnixDatagramTarget } from './unix-datagram-target.ts';
@@ -114,19 +115,25 @@ test('unix: a queue to socat', async (t) => {
 
 test('syslog: a real rsyslog takes every form over every transport, byte for byte', async (t) => {
   const rsyslogd = ['/usr/sbin/rsyslogd', '/usr/bin/rsyslogd'].find(existsSync);
-  assert.ok(rsyslogd, 'this test needs the package rsyslog');
+  assert.ok(rsyslogd, 'this test needs the packages rsyslog and rsyslog-gnutls');
   const folder = folderFor(t);
   const kept = join(folder, 'kept');
-  const [udp, tcp] = [await freePort(), await freePort()];
+  const [udp, tcp, tls] = [await freePort(), await freePort(), await freePort()];
+  const made = await makeTestCertificates();
+  for (const name of ['ca', 'cert', 'key'] as const) writeFileSync(join(folder, name), made[name]);
+  const files = ['CA', 'Cert', 'Key'].map(
+    (name) => `DefaultNetstreamDriver${name}File="${join(folder, name.toLowerCase())}"`,
+  );
   const [socket, plain] = [join(folder, 'log'), join(folder, 'log-5424')];
   writeFileSync(
     join(folder, 'conf'),
     `
-global(workDirectory="${folder}" maxMessageSize="64k")
+global(workDirectory="${folder}" maxMessageSize="64k" ${files.join(' ')})
 module(load="imudp") module(load="imtcp")
 module(load="imuxsock" SysSock.Use="off")
 input(type="imudp" address="127.0.0.1" port="${udp}")
 input(type="imtcp" address="127.0.0.1" port="${tcp}")
+input(type="imtcp" address="127.0.0.1" port="${tls}" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
 input(type="imuxsock" Socket="${socket}")
 input(type="imuxsock" Socket="${plain}" UseSpecialParser="off")
 template(name="kept" type="string" string="%syslogfacility-text%.%syslogseverity-text% %programname% %msgid% [%msg%]\\n")
@@ -157,6 +164,10 @@ action(type="omfile" file="${kept}" template="kept")
   await take(
     { kind: 'syslog', transport: 'tcp', host, port: tcp, rfc3164: true },
     `user.info d4-maltrail - [ ${record}]`,
+  );
+  await take(
+    { kind: 'syslog', transport: 'tls', host, port: tls, ca: join(folder, 'ca') },
+    `user.info d4 maltrail [${record}]`,
   );
   await take({ kind: 'syslog', transport: 'unix', path: plain }, `user.info d4 maltrail [${record}]`);
   await take(

@@ -62,7 +62,7 @@ export class Pipeline {
         next = source.take(either);
         // Where sending fails first, nobody waits for it.
         next.catch(() => {});
-        if (batch.records.length > 0) await target.send(batch, signal);
+        await target.send(batch, signal);
       }
     } finally {
       failed.abort();

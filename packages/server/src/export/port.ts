@@ -1,4 +1,5 @@
 import type { StreamDefinition } from '../journal/port.ts';
+import type { RecordLines } from './record-lines.ts';
 
 /** Records on their way out, the oldest first. */
 export interface RecordBatch {
@@ -6,6 +7,8 @@ export interface RecordBatch {
   readonly records: readonly Buffer[];
   /** The stream that each of them came in, where the source knows. */
   readonly streams?: readonly StreamDefinition[];
+  /** The same records as lines, where the source has them so: whoever sends lines need not look at each record. */
+  readonly lines?: RecordLines;
 }
 
 /** Where an exporter's records come from. Taking runs ahead of delivery; both go in order. */

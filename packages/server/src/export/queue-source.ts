@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Wakeup } from '@d4ts/client/acknowledged';
 import { D4Error, parseSensorId } from '@d4ts/protocol';
-import { Redis, ReplyError } from 'ioredis';
 import { hostPort } from './connect.ts';
 import type { Outstanding, RecordBatch, RecordSource } from './port.ts';
+import { QueueConnection, type QueueServer } from './queue-connection.ts';
+import { RecordLines } from './record-lines.ts';
+import { ReplyError } from './reply-reader.ts';
 
 /** Where a queue is served: by this server, or by a genuine Redis of the reference server. */
 export interface QueueAddress {
@@ -19,8 +22,12 @@ export interface QueueAddress {
 
 /** The database of analyzer queues (docs/drop-in.md). */
 const DATABASE = 2;
-/** Items taken at a time. */
-const MAX_POP_ITEMS = 1_000;
+/** Items asked for at a time: at first, then about so many bytes of them, within bounds. */
+const FIRST_POP_ITEMS = 1_000;
+const POP_BYTES = 1024 * 1024;
+const MAX_POP_ITEMS = 10_000;
+/** Requests for items under way at a time, while the queue is long. */
+const POPS_AHEAD = 2;
 /** What may be taken and not delivered, which is at stake if the exporter is killed; a queue takes 100,000 items back. */
 const MAX_OUTSTANDING: Outstanding = { records: 90_000, bytes: 32 * 1024 * 1024 };
 /** Items that are given back in one request, and about how many bytes of them. */
@@ -28,18 +35,26 @@ const GIVE_BACK = { items: 1_000, bytes: 8 * 1024 * 1024 };
 /** How long the server lets us wait for an item, in seconds; then we ask again, so that a dead connection is noticed. */
 const BLOCK_SECONDS = 30;
 const SILENCE_MS = (BLOCK_SECONDS + 15) * 1000;
+const FIRST_RECONNECT_MS = 50;
 const MAX_RECONNECT_MS = 2_000;
 /** How long stopping and giving back may take. */
 const STOP_MS = 3_000;
 const UNBLOCK_AGAIN_MS = 25;
+const GIVE_BACK_AGAIN_MS = 200;
 const RETRY_MS = 1_000;
 /** Errors of a Redis that no retry mends. */
 const HOPELESS = /^(?:WRONGTYPE|NOAUTH|NOPERM|WRONGPASS)\b/;
 const NO_COUNT = /^ERR wrong number of arguments/;
 
+/** Items that were taken together; `from` is the first that is not delivered. */
+interface Held {
+  readonly lines: RecordLines;
+  from: number;
+}
+
 /**
  * The consuming end of a queue over the Redis protocol. It waits without polling, reconnects for ever, and at its end
- * gives back what is not delivered.
+ * gives back what is not delivered. While the queue is long, the next items are asked for before the last have come.
  */
 export class QueueSource implements RecordSource {
   readonly name: string;
@@ -47,26 +62,37 @@ export class QueueSource implements RecordSource {
   /** Items given back at the end. */
   givenBack = 0;
   readonly #key: string;
-  /** Items that are not delivered, the oldest first, from `#heldFrom` on. */
-  #held: Buffer[] = [];
-  #heldFrom = 0;
-  /** Whether the server was asked if it knows the queue; a genuine Redis cannot say. */
-  #known = false;
-  readonly #redis: Redis;
+  readonly #server: QueueServer;
   readonly #warn: (text: string) => void;
   readonly #where: string;
-  /** Our name at the server, by which we find our own connection. */
   readonly #name = `d4-export-${randomUUID()}`;
+  /** What is not delivered, the oldest first, and how much that is. */
+  #held: Held[] = [];
+  #heldItems = 0;
+  #heldBytes = 0;
+  /** The first of `#held` that `take` has not returned. */
+  #next = 0;
+  /** Woken when something has come or was delivered, and when a request or the connection has ended. */
+  readonly #news = new Wakeup();
+  #connection: QueueConnection | undefined;
+  /** Items asked for whose answers are not complete, and the number of these requests. */
+  #asked = 0;
+  #pops = 0;
+  /** A request that waits for an item is under way. */
+  #blocked = false;
   /** Whether more items were there at the last pop. */
   #more = true;
+  #itemBytes = POP_BYTES / FIRST_POP_ITEMS;
+  /** Whether the server was asked if it knows the queue; a genuine Redis cannot say. */
+  #known = false;
+  #isMissing = false;
+  #asksIfKnown = false;
   /** Redis before 6.2 pops one at a time. */
   #takesCount = true;
   #lost = false;
   #closing = false;
-  /** Whether a request that waits for an item is under way. */
-  #blocked = false;
-  /** Ends what is under way when we close the connection: the library leaves it waiting where it is reconnecting. */
-  #onClosed: (() => void) | undefined;
+  /** What a request was answered that could not be done. */
+  #error: ReplyError | undefined;
 
   /**
    * @param warn is told what the operator should know, one line at a time
@@ -76,26 +102,10 @@ export class QueueSource implements RecordSource {
     const queue = parseSensorId(address.queue);
     this.name = `queue ${queue} of type ${address.type}`;
     this.#key = `analyzer:${address.type}:${queue}`;
-    this.#where = `the queue server at ${hostPort({ host: address.redisHost, port: address.redisPort })}`;
+    const { redisHost: host, redisPort: port, redisPassword: password } = address;
+    this.#server = { host, port, password, database: DATABASE };
+    this.#where = `the queue server at ${hostPort({ host, port })}`;
     this.#warn = warn;
-    this.#redis = new Redis({
-      host: address.redisHost,
-      port: address.redisPort,
-      db: DATABASE,
-      ...(address.redisPassword !== undefined && { password: address.redisPassword }),
-      // RESP2 is what every Redis speaks.
-      protocol: 2,
-      connectionName: this.#name,
-      maxRetriesPerRequest: null,
-      retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_MS),
-      socketTimeout: SILENCE_MS,
-    });
-    this.#redis.on('error', (error) => this.#noteLoss(error.message || String(error)));
-    this.#redis.on('close', () => this.#noteLoss('it was closed'));
-    this.#redis.on('ready', () => {
-      if (this.#lost) this.#warn(`connected to ${this.#where}`);
-      this.#lost = false;
-    });
   }
 
   /**
@@ -105,27 +115,61 @@ export class QueueSource implements RecordSource {
    *   needed, the key is no list
    */
   async take(signal: AbortSignal): Promise<RecordBatch> {
-    while (!signal.aborted) {
-      const records = await this.#takeOnce(signal);
-      if (records.length === 0) continue;
-      for (const record of records) this.#held.push(record);
-      return { records };
+    const wake = () => this.#news.wake();
+    signal.addEventListener('abort', wake, { once: true });
+    try {
+      while (!signal.aborted) {
+        if (this.#isMissing) throw this.#noQueue();
+        const held = this.#held[this.#next];
+        if (held !== undefined) {
+          this.#next++;
+          this.#ask();
+          return held.lines;
+        }
+        if (this.#error !== undefined) await this.#afterError(this.#error, signal);
+        else if (this.#connection === undefined) await this.#connect(signal);
+        else {
+          if (!this.#known) this.#expectQueue(this.#connection);
+          else this.#ask();
+          await this.#news.wait();
+        }
+      }
+      await this.#settle();
+      return { records: [] };
+    } finally {
+      signal.removeEventListener('abort', wake);
     }
-    return { records: [] };
   }
 
   delivered(count: number): void {
-    this.#heldFrom += count;
-    if (this.#heldFrom < 4096 && this.#heldFrom < this.#held.length) return;
-    this.#held = this.#held.slice(this.#heldFrom);
-    this.#heldFrom = 0;
+    this.#heldItems -= count;
+    let passed = 0;
+    for (let left = count; left > 0; ) {
+      const held = this.#held[passed];
+      if (held === undefined) break;
+      const here = held.lines.ends.length - held.from;
+      if (here > left) {
+        held.from += left;
+        break;
+      }
+      left -= here;
+      this.#heldBytes -= held.lines.bytes.length;
+      passed++;
+    }
+    if (passed > 0) {
+      this.#held.splice(0, passed);
+      this.#next -= passed;
+    }
+    this.#news.wake();
   }
 
   async waiting(): Promise<number | undefined> {
-    if (this.#redis.status !== 'ready') return undefined;
+    const connection = this.#connection;
+    if (connection === undefined) return undefined;
     // While it waits for an item, this connection answers nothing else; then nothing waits there.
     if (this.#blocked) return 0;
-    return this.#redis.llen(this.#key).catch(() => undefined);
+    const length = await connection.ask('LLEN', this.#key).catch(() => undefined);
+    return typeof length === 'number' ? length : undefined;
   }
 
   /**
@@ -134,163 +178,238 @@ export class QueueSource implements RecordSource {
    */
   async close(): Promise<void> {
     try {
-      await this.#giveBack(this.#held.slice(this.#heldFrom));
+      await this.#settle();
+      await this.#giveBack(this.#held.flatMap(({ lines, from }) => lines.recordsFrom(from)));
     } finally {
-      this.#end();
+      this.#connection?.end();
     }
   }
 
-  #end(): void {
-    this.#closing = true;
-    this.#redis.disconnect();
-    this.#onClosed?.();
-  }
-
-  async #giveBack(items: Buffer[]): Promise<void> {
-    if (items.length === 0) return;
-    // The other connection may have been closed to end a wait.
-    const redis = this.#redis.duplicate({ retryStrategy: () => 200, connectionName: 'd4-export-gives-back' });
-    let problem = 'no answer';
-    redis.on('error', (error) => {
-      problem = error.message || String(error);
-    });
-    const timer = setTimeout(() => redis.disconnect(), STOP_MS);
-    let left = items.length;
-    try {
-      while (left > 0) {
-        // The newest first: each request puts its items in front of what was given back before.
-        let from = left;
-        for (let bytes = 0; from > 0 && left - from < GIVE_BACK.items && bytes < GIVE_BACK.bytes; ) {
-          from--;
-          bytes += items[from]?.length ?? 0;
-        }
-        await redis.rpush(this.#key, ...items.slice(from, left).reverse());
-        this.givenBack += left - from;
-        left = from;
-      }
-    } catch (error) {
-      if (isReplyError(error)) problem = error.message;
-      throw new D4Error(
-        'D4_EXPORT_GIVE_BACK',
-        `${left} records could not be given back to ${this.#where} and are lost: ${problem}`,
-        error,
-      );
-    } finally {
-      clearTimeout(timer);
-      redis.disconnect();
-    }
-  }
-
-  async #takeOnce(signal: AbortSignal): Promise<Buffer[]> {
-    const items: Buffer[] = [];
-    try {
-      if (!this.#known) await this.#unlessStopped(this.#expectQueue(), signal);
-      if (!this.#more) {
-        items.push(...(await this.#unlessStopped(this.#waited(), signal)));
-        // Nothing came for long: perhaps the queue was removed.
-        if (items.length === 0) this.#known = false;
-        if (items.length === 0 || signal.aborted) return items;
-      }
-      items.push(...(await this.#unlessStopped(this.#popped(MAX_POP_ITEMS - items.length), signal)));
-      this.#more = items.length >= MAX_POP_ITEMS;
-    } catch (error) {
-      if (items.length === 0 && !signal.aborted) await this.#afterError(error, signal);
-    }
-    return items;
-  }
-
-  /** Ends a pop on the signal in such a way that items on their way to us are not lost, if the server can be asked. */
-  async #unlessStopped<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
-    const done = new AbortController();
-    const stop = () => void this.#stop(done.signal);
-    signal.addEventListener('abort', stop, { once: true });
-    // A promise for each call: a race with one that lives as long as we do would keep memory for each turn.
-    const closed = Promise.withResolvers<never>();
-    this.#onClosed = () => closed.reject(new Error('the connection was closed'));
-    if (signal.aborted) stop();
-    try {
-      return await Promise.race([pending, closed.promise]);
-    } finally {
-      this.#onClosed = undefined;
-      signal.removeEventListener('abort', stop);
-      // With a reason of ours, none has to be made, stack and all, for each turn.
-      done.abort('over');
-    }
-  }
-
-  async #stop(done: AbortSignal): Promise<void> {
-    if (this.#redis.status !== 'ready') {
-      this.#end();
+  /** Asks for more, as far as there is room for it. */
+  #ask(): void {
+    const connection = this.#connection;
+    if (connection === undefined || !this.#known || this.#error !== undefined || this.#blocked) return;
+    if (!this.#more) {
+      if (this.#pops === 0 && this.#held.length === this.#next) this.#end(this.#wait(connection));
       return;
     }
-    const giveUp = setTimeout(() => this.#end(), STOP_MS);
-    const control = this.#redis.duplicate({ retryStrategy: () => null, connectionName: 'd4-export-stops' });
-    control.on('error', () => {});
-    try {
-      // Again and again, because the server may not have got our request to wait yet.
-      while (!done.aborted) {
-        const id = clientId(await control.client('LIST'), this.#name);
-        if (id !== undefined) await control.client('UNBLOCK', id);
-        await sleep(UNBLOCK_AGAIN_MS, undefined, { signal: done }).catch(() => {});
-      }
-    } catch {
-      if (!done.aborted) this.#end();
-    } finally {
-      clearTimeout(giveUp);
-      control.disconnect();
+    while (this.#more && this.#pops < POPS_AHEAD) {
+      const room = MAX_OUTSTANDING.records - this.#heldItems - this.#asked;
+      const byteRoom = MAX_OUTSTANDING.bytes - this.#heldBytes - this.#asked * this.#itemBytes;
+      const wanted = Math.ceil(POP_BYTES / this.#itemBytes);
+      const count = Math.max(1, Math.min(wanted, MAX_POP_ITEMS, Math.floor(byteRoom / this.#itemBytes)));
+      if (room < count || byteRoom <= 0) return;
+      this.#end(this.#takesCount ? this.#pop(connection, count) : this.#popSingly(connection, count));
     }
   }
 
-  /** @throws {D4Error} D4_EXPORT_SOURCE where the server knows that there is no such queue */
-  async #expectQueue(): Promise<void> {
-    let answer: unknown;
-    try {
-      answer = await this.#redis.call('D4.QUEUE', this.#key);
-    } catch (error) {
-      if (!isReplyError(error) || HOPELESS.test(error.message)) throw error;
-    }
-    this.#known = true;
-    if (answer !== 0) return;
-    throw new D4Error(
-      'D4_EXPORT_SOURCE',
-      `there is no ${this.name} at ${this.#where}: "d4 queue list" shows those that there are, "d4 queue add ${this.#key.split(':')[1]}" makes one`,
+  /** Notes how a request ended; of a connection that has ended we hear by itself. */
+  #end(request: Promise<void>): void {
+    request
+      .catch((error) => {
+        if (error instanceof ReplyError) this.#error ??= error;
+      })
+      .finally(() => this.#news.wake());
+  }
+
+  /** Whether there is such a queue, if the server can tell. */
+  #expectQueue(connection: QueueConnection): void {
+    if (this.#asksIfKnown) return;
+    this.#asksIfKnown = true;
+    const asked = connection.ask('D4.QUEUE', this.#key).then(
+      (answer) => {
+        this.#isMissing = answer === 0;
+        this.#known = true;
+      },
+      (error) => {
+        if (!(error instanceof ReplyError) || HOPELESS.test(error.message)) throw error;
+        this.#known = true;
+      },
+    );
+    this.#end(
+      asked.finally(() => {
+        this.#asksIfKnown = false;
+      }),
     );
   }
 
-  /** The first item to come, or none after 30 s. */
-  async #waited(): Promise<Buffer[]> {
+  async #pop(connection: QueueConnection, count: number): Promise<void> {
+    let came = 0;
+    let bytes = 0;
+    this.#pops++;
+    this.#asked += count;
+    try {
+      const take = (lines: RecordLines) => {
+        came += lines.ends.length;
+        bytes += lines.bytes.length;
+        this.#hold(lines);
+      };
+      await connection.askItems(take, 'RPOP', this.#key, String(count));
+      this.#more = came >= count;
+      if (came > 0) this.#itemBytes = Math.max(1, bytes / came);
+    } catch (error) {
+      if (!(error instanceof ReplyError) || !NO_COUNT.test(error.message)) throw error;
+      this.#takesCount = false;
+    } finally {
+      this.#pops--;
+      this.#asked -= count;
+    }
+  }
+
+  async #popSingly(connection: QueueConnection, count: number): Promise<void> {
+    this.#pops++;
+    this.#asked += count;
+    try {
+      const pops = await Promise.allSettled(Array.from({ length: count }, () => connection.ask('RPOP', this.#key)));
+      const items = pops.flatMap((pop) => (pop.status === 'fulfilled' && Buffer.isBuffer(pop.value) ? pop.value : []));
+      if (items.length > 0) this.#hold(RecordLines.of(items));
+      this.#more = items.length >= count;
+      const failed = pops.find((pop) => pop.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+    } finally {
+      this.#pops--;
+      this.#asked -= count;
+    }
+  }
+
+  /** Waits for the first item to come, for 30 s at the most. */
+  async #wait(connection: QueueConnection): Promise<void> {
     this.#blocked = true;
     try {
-      const answer = await this.#redis.brpopBuffer(this.#key, BLOCK_SECONDS);
-      return answer === null ? [] : [answer[1]];
+      const answer = await connection.ask('BRPOP', this.#key, String(BLOCK_SECONDS));
+      const item = Array.isArray(answer) ? answer[1] : undefined;
+      if (Buffer.isBuffer(item)) {
+        this.#hold(RecordLines.of([item]));
+        this.#more = true;
+        return;
+      }
+      // Nothing came for long: perhaps the queue was removed.
+      this.#known = false;
     } finally {
       this.#blocked = false;
     }
   }
 
-  async #popped(count: number): Promise<Buffer[]> {
-    if (this.#takesCount) {
+  #hold(lines: RecordLines): void {
+    this.#held.push({ lines, from: 0 });
+    this.#heldItems += lines.ends.length;
+    this.#heldBytes += lines.bytes.length;
+    this.#news.wake();
+  }
+
+  async #connect(signal: AbortSignal): Promise<void> {
+    for (let waitMs = FIRST_RECONNECT_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, MAX_RECONNECT_MS)) {
       try {
-        return (await this.#redis.rpopBuffer(this.#key, count)) ?? [];
+        const connection = await QueueConnection.open(this.#server, this.#name, SILENCE_MS, signal);
+        this.#connection = connection;
+        void connection.ended.then((problem) => this.#ended(problem));
+        if (this.#lost) this.#warn(`connected to ${this.#where}`);
+        this.#lost = false;
+        this.#error = undefined;
+        return;
       } catch (error) {
-        if (!isReplyError(error) || !NO_COUNT.test(error.message)) throw error;
-        this.#takesCount = false;
+        if (signal.aborted) return;
+        if (error instanceof ReplyError) {
+          this.#error = error;
+          return;
+        }
+        this.#noteLoss(error instanceof Error ? error.message || String(error) : String(error));
+        await sleep(waitMs, undefined, { signal }).catch(() => {});
       }
     }
-    const pops = await Promise.allSettled(Array.from({ length: count }, () => this.#redis.rpopBuffer(this.#key)));
-    const items = pops.map((pop) => (pop.status === 'fulfilled' ? pop.value : null)).filter((item) => item !== null);
-    const [first] = pops;
-    if (items.length === 0 && first?.status === 'rejected') throw first.reason;
-    return items;
+  }
+
+  #ended(problem: Error): void {
+    this.#connection = undefined;
+    this.#more = true;
+    this.#noteLoss(problem.message || String(problem));
+    this.#news.wake();
+  }
+
+  /**
+   * Lets what was asked for come, so that no item is on its way to us when the connection ends; a request that waits for one is
+   * ended by the server, if it can be asked. For 3 s at the most.
+   */
+  async #settle(): Promise<void> {
+    this.#closing = true;
+    const isOver = () => this.#connection === undefined || (this.#pops === 0 && !this.#blocked);
+    if (isOver()) return;
+    const over = new AbortController();
+    const giveUp = setTimeout(() => this.#connection?.end(), STOP_MS);
+    const unblocking = this.#blocked ? this.#unblock(over.signal) : undefined;
+    while (!isOver()) await this.#news.wait();
+    clearTimeout(giveUp);
+    over.abort('over');
+    await unblocking;
+  }
+
+  async #unblock(over: AbortSignal): Promise<void> {
+    const blocked = this.#connection;
+    if (blocked?.id === undefined) {
+      blocked?.end();
+      return;
+    }
+    let control: QueueConnection | undefined;
+    try {
+      control = await QueueConnection.open(this.#server, 'd4-export-stops', STOP_MS, over);
+      // Again and again, because the server may not have got our request to wait yet.
+      while (!over.aborted) {
+        await control.ask('CLIENT', 'UNBLOCK', String(blocked.id));
+        await sleep(UNBLOCK_AGAIN_MS, undefined, { signal: over }).catch(() => {});
+      }
+    } catch {
+      if (!over.aborted) blocked.end();
+    } finally {
+      control?.end();
+    }
+  }
+
+  async #giveBack(items: Buffer[]): Promise<void> {
+    let problem = 'no answer';
+    let left = items.length;
+    const limit = AbortSignal.timeout(STOP_MS);
+    const onLimit = () => this.#connection?.end();
+    limit.addEventListener('abort', onLimit, { once: true });
+    while (left > 0 && !limit.aborted) {
+      // The newest first: each request puts its items in front of what was given back before.
+      let from = left;
+      for (let bytes = 0; from > 0 && left - from < GIVE_BACK.items && bytes < GIVE_BACK.bytes; ) {
+        from--;
+        bytes += items[from]?.length ?? 0;
+      }
+      try {
+        this.#connection ??= await QueueConnection.open(this.#server, 'd4-export-gives-back', STOP_MS, limit);
+        await this.#connection.ask('RPUSH', this.#key, ...items.slice(from, left).reverse());
+        this.givenBack += left - from;
+        left = from;
+      } catch (error) {
+        problem = error instanceof Error ? error.message || String(error) : String(error);
+        if (error instanceof ReplyError) break;
+        this.#connection = undefined;
+        await sleep(GIVE_BACK_AGAIN_MS, undefined, { signal: limit }).catch(() => {});
+      }
+    }
+    limit.removeEventListener('abort', onLimit);
+    if (left === 0) return;
+    throw new D4Error(
+      'D4_EXPORT_GIVE_BACK',
+      `${left} records could not be given back to ${this.#where} and are lost: ${problem}`,
+    );
   }
 
   /** @throws {D4Error} D4_EXPORT_SOURCE where trying again is no use */
-  async #afterError(error: unknown, signal: AbortSignal): Promise<void> {
-    if (error instanceof D4Error) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    if (HOPELESS.test(message)) throw new D4Error('D4_EXPORT_SOURCE', `${this.#where} answers: ${message}`, error);
+  async #afterError({ message }: ReplyError, signal: AbortSignal): Promise<void> {
+    this.#error = undefined;
+    if (HOPELESS.test(message)) throw new D4Error('D4_EXPORT_SOURCE', `${this.#where} answers: ${message}`);
     this.#warn(`${this.#where}: ${message}: trying again`);
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+  }
+
+  #noQueue(): D4Error {
+    return new D4Error(
+      'D4_EXPORT_SOURCE',
+      `there is no ${this.name} at ${this.#where}: "d4 queue list" shows those that there are, "d4 queue add ${this.#key.split(':')[1]}" makes one`,
+    );
   }
 
   #noteLoss(problem: string): void {
@@ -298,16 +417,4 @@ export class QueueSource implements RecordSource {
     this.#lost = true;
     this.#warn(`no connection to ${this.#where} (${problem}): trying again until there is one`);
   }
-}
-
-/** The number of the connection with this name in what CLIENT LIST answers. */
-function clientId(list: unknown, name: string): string | undefined {
-  const line = String(list)
-    .split('\n')
-    .find((each) => each.includes(` name=${name} `));
-  return line === undefined ? undefined : /^id=(\d+) /.exec(line)?.[1];
-}
-
-function isReplyError(error: unknown): error is Error {
-  return error instanceof ReplyError;
 }

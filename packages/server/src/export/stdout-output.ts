@@ -1,7 +1,11 @@
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { D4Error } from '@d4ts/protocol';
 import type { Output } from './output-target.ts';
+
+/** How long a reader may take for what is being written when the exporter is stopped, in ms. */
+const LAST_WRITE_MS = 1_000;
 
 /** Writes to the standard output of a process. A reader that is slow is waited for; one that has gone is the end. */
 export class StdoutOutput implements Output {
@@ -21,14 +25,12 @@ export class StdoutOutput implements Output {
     const written = Promise.withResolvers<void>();
     this.#stdout.write(bytes, (error) => (error ? written.reject(gone(error)) : written.resolve()));
     const over = new AbortController();
+    const stopped = async (): Promise<false> => {
+      if (!signal.aborted) await once(signal, 'abort', { signal: over.signal });
+      return await sleep(LAST_WRITE_MS, false, { signal: over.signal });
+    };
     try {
-      return await Promise.race([
-        written.promise.then(() => true),
-        once(signal, 'abort', { signal: over.signal }).then(
-          () => false,
-          () => false,
-        ),
-      ]);
+      return await Promise.race([written.promise.then(() => true), stopped().catch((): false => false)]);
     } finally {
       over.abort();
       written.promise.catch(() => {});

@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BackOff } from './back-off.ts';
 import { connectStream, networkProblem, type StreamAddress, streamAddressText } from './connect.ts';
-import { type Framing, runsOf } from './framing.ts';
+import { type Framing, lines, runsOf } from './framing.ts';
 import type { ExportTarget, Outstanding, RecordBatch, TargetCounts, TargetEvents } from './port.ts';
 import { ResendWindow } from './resend-window.ts';
-import { unacknowledgedBytes } from './unacknowledged.ts';
+import { mostUnacknowledgedBytes, unacknowledgedBytes, unacknowledgedBytesLater } from './unacknowledged.ts';
 
 /** About how much is written at a time, in bytes. */
 const CHUNK_BYTES = 128 * 1024;
@@ -17,6 +17,8 @@ const KEEP_MS = 60_000;
 /** How often it is looked what has been acknowledged, and at the least between two looks. */
 const LOOK_MS = 200;
 const LOOK_AGAIN_MS = 10;
+/** With many connections on the machine a look takes long; then so many times that is the least between two. */
+const LOOK_SHARE = 20;
 /** How long the end may take: to write what waits, and for the receiver to close. */
 const CLOSE_MS = 3_000;
 const UNANSWERED_END_MS = 500;
@@ -63,8 +65,13 @@ export class StreamTarget implements ExportTarget {
   /** Offset up to which the system has taken what was written. */
   #handed = 0;
   #seesAcknowledgements = false;
+  /** What was handed over before that is acknowledged. */
+  readonly #mostUnacknowledged = mostUnacknowledgedBytes();
   #lookTimer: NodeJS.Timeout | undefined;
+  #looking = false;
   #lookedAt = 0;
+  /** The least between two looks, in ms. */
+  #lookAgainMs = LOOK_AGAIN_MS;
   #wakeRoom: () => void = () => {};
   #closing = false;
 
@@ -81,11 +88,11 @@ export class StreamTarget implements ExportTarget {
     return this.#window.records === 0;
   }
 
-  async send({ records }: RecordBatch, signal: AbortSignal): Promise<void> {
-    for (const run of runsOf(records, CHUNK_BYTES)) {
+  async send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
+    for (const { bytes, records } of chunksOf(batch, this.#options.framing)) {
       await this.#room(signal);
       if (signal.aborted) return;
-      this.#window.add(this.#options.framing(run), run.length);
+      this.#window.add(bytes, records);
       this.#pump();
     }
     await this.#room(signal);
@@ -147,7 +154,7 @@ export class StreamTarget implements ExportTarget {
     clearTimeout(settling);
     clearTimeout(this.#lookTimer);
     this.#lookTimer = undefined;
-    this.#look();
+    this.#acknowledged(this.#acknowledgedOffset(), performance.now());
     this.#socket = undefined;
     socket.destroy();
     const refusal = settled ? '' : (this.#options.refusal ?? '');
@@ -187,33 +194,48 @@ export class StreamTarget implements ExportTarget {
       // The window gives the chunk another offset when it is sent again, on another connection.
       const { end } = chunk;
       socket.write(chunk.bytes, (error) => {
-        if (!error && this.#socket === socket) this.#handed = end;
+        if (error || this.#socket !== socket) return;
+        this.#handed = end;
+        this.#acknowledged(end - this.#mostUnacknowledged, performance.now());
       });
     }
-    if (this.#window.records > 0) this.#lookTimer ??= setTimeout(() => this.#lookAgain(), LOOK_MS);
-  }
-
-  #lookAgain(): void {
-    this.#lookTimer = undefined;
-    this.#look();
-    if (this.#window.records > 0 && this.#socket !== undefined) {
-      this.#lookTimer = setTimeout(() => this.#lookAgain(), this.#full ? LOOK_AGAIN_MS : LOOK_MS);
-    }
+    this.#lookIn(LOOK_MS);
   }
 
   /** There is no room: what has been acknowledged in the meantime may make some. */
   #lookSoon(): void {
-    if (performance.now() - this.#lookedAt >= LOOK_AGAIN_MS) this.#look();
-    if (!this.#full || this.#socket === undefined) return;
     clearTimeout(this.#lookTimer);
-    this.#lookTimer = setTimeout(() => this.#lookAgain(), LOOK_AGAIN_MS);
+    this.#lookTimer = undefined;
+    this.#lookIn(0);
+  }
+
+  /** Looks after so many ms, unless it is going to, but not too soon after the last time. */
+  #lookIn(ms: number): void {
+    if (this.#looking || this.#lookTimer !== undefined || this.#closing || this.#window.records === 0) return;
+    const after = Math.max(ms, this.#lookedAt + this.#lookAgainMs - performance.now(), 0);
+    this.#lookTimer = setTimeout(() => {
+      this.#lookTimer = undefined;
+      const socket = this.#socket;
+      if (socket !== undefined) void this.#look(socket);
+    }, after);
   }
 
   /** Notes what the receiver's machine has acknowledged. */
-  #look(): void {
+  async #look(socket: Socket): Promise<void> {
+    this.#looking = true;
+    const handed = this.#handed;
+    const began = performance.now();
+    const waiting = this.#seesAcknowledgements ? await unacknowledgedBytesLater(socket) : 0;
     const now = performance.now();
+    this.#looking = false;
     this.#lookedAt = now;
-    this.#window.acknowledged(this.#acknowledgedOffset(), now);
+    this.#lookAgainMs = Math.max(LOOK_AGAIN_MS, LOOK_SHARE * (now - began));
+    if (this.#socket === socket && waiting !== undefined) this.#acknowledged(handed - waiting, now);
+    this.#lookIn(this.#full ? 0 : LOOK_MS);
+  }
+
+  #acknowledged(offset: number, now: number): void {
+    this.#window.acknowledged(offset, now);
     this.#delivered(this.#window.takeDelivered(now));
   }
 
@@ -250,6 +272,8 @@ export class StreamTarget implements ExportTarget {
     void this.#end(socket).then((ending) => {
       over = ending;
     });
+    // When the receiver ends its side too, the connection may be gone before we look.
+    socket.prependOnceListener('end', () => this.#window.acknowledged(this.#acknowledgedOffset(), performance.now()));
     const deadline = performance.now() + CLOSE_MS;
     const isTime = () => performance.now() < deadline && over === undefined;
     while (isTime() && !(this.#window.allWritten && socket.writableLength === 0)) {
@@ -269,4 +293,13 @@ export class StreamTarget implements ExportTarget {
     if (answered && !this.#seesAcknowledgements) this.#window.acknowledged(this.#handed, performance.now());
     this.#delivered(this.#window.takeAcknowledged(performance.now()));
   }
+}
+
+/** What is written at a time, and how many records are in it. */
+function* chunksOf(batch: RecordBatch, framing: Framing): Generator<{ bytes: Buffer; records: number }> {
+  if (framing === lines && batch.lines !== undefined) {
+    yield* batch.lines.runs(CHUNK_BYTES);
+    return;
+  }
+  for (const run of runsOf(batch.records, CHUNK_BYTES)) yield { bytes: framing(run), records: run.length };
 }

@@ -52,8 +52,7 @@ export function targetOpener(target: ExporterTarget, secrets: ExporterSecrets, c
 }
 
 function udp({ host, port, rate = DEFAULT_UDP_RATE }: ExportTargets['udp']): OpenTarget {
-  const datagram = (record: Buffer) => lines([record]);
-  return async (events) => new UdpTarget({ kind: 'udp', host, port, rate, datagram, countsLong: true }, events);
+  return async (events) => new UdpTarget({ kind: 'udp', host, port, rate, countsLong: true }, events);
 }
 
 function stream(options: ConstructorParameters<typeof StreamTarget>[0]): OpenTarget {

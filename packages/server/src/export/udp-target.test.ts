@@ -286,6 +286,22 @@ describe('d4 export from servers of other kinds', () => {
     assert.deepEqual(receiver.texts, ['a\n', 'b\n', 'c\n']);
   });
 
+  it('keeps what has come of an answer when the connection breaks', async () => {
+    const answers = ['*3\r\n$1\r\na\r\n$1\r\nb\r\n$5\r\nlo', undefined, '*1\r\n$1\r\nc\r\n', '*-1\r\n'];
+    const port = await serve(([name = '', ...rest]) => {
+      if (name === 'brpop') return '';
+      if (name === 'client' && rest[0]?.toUpperCase() === 'ID') return ':7\r\n';
+      if (name === 'client' && rest[0]?.toUpperCase() === 'UNBLOCK') return undefined;
+      return name === 'rpop' ? (answers.length > 0 ? answers.shift() : '*-1\r\n') : '+OK\r\n';
+    });
+    const running = run(port);
+    await receiver.until(3);
+    stop.abort();
+    assert.equal(await running, 0);
+    assert.deepEqual(receiver.texts, ['a\n', 'b\n', 'c\n']);
+    assert.match(said.text, /no connection to the queue server/);
+  });
+
   it('fails where the key is no list', async () => {
     const port = await serve(([name = '']) => {
       if (name === 'info') return '$9\r\nloading:0\r\n';

@@ -5,6 +5,7 @@ import { BackOff } from './back-off.ts';
 import { hostPort } from './connect.ts';
 import { Pacer } from './pacer.ts';
 import type { ExportTarget, RecordBatch, TargetCounts, TargetEvents } from './port.ts';
+import { RecordLines } from './record-lines.ts';
 
 /** Datagrams a second unless said otherwise: well under the 50,000 that a receiver on the same machine took without loss. */
 export const DEFAULT_UDP_RATE = 20_000;
@@ -16,7 +17,7 @@ const MALTRAIL_BYTES = 8_192;
 const PROBE_MS = 250;
 const WARN_AGAIN_MS = 10_000;
 /** Without a rate, so many datagrams are sent before it is looked whether one was refused. */
-const BURST = 32;
+const BURST = 128;
 
 /** What a UDP target is told. */
 export interface UdpTargetOptions {
@@ -26,8 +27,8 @@ export interface UdpTargetOptions {
   readonly port: number;
   /** Datagrams a second; 0 sends as fast as it goes. */
   readonly rate: number;
-  /** Makes a record's datagram. */
-  readonly datagram: (record: Buffer) => Buffer;
+  /** Makes a record's datagram; if not given, that is the record with a newline. */
+  readonly datagram?: (record: Buffer) => Buffer;
   /** Whether to count what Maltrail would cut. */
   readonly countsLong: boolean;
 }
@@ -61,17 +62,18 @@ export class UdpTarget implements ExportTarget {
     this.#connected = this.#connect();
   }
 
-  async send({ records }: RecordBatch, signal: AbortSignal): Promise<void> {
+  async send(batch: RecordBatch, signal: AbortSignal): Promise<void> {
     const socket = this.#socket ?? (await unlessAborted(this.#connected, signal));
     if (socket === undefined) return;
-    if (this.#pacer !== undefined || records.length < BURST) {
-      for (const record of records) {
-        if (signal.aborted || !(await this.#paced(signal)) || !(await this.#sendOne(socket, record, signal))) return;
+    const { count, at } = this.#datagrams(batch);
+    if (this.#pacer !== undefined || count < BURST) {
+      for (let i = 0; i < count; i++) {
+        if (signal.aborted || !(await this.#paced(signal)) || !(await this.#sendOne(socket, at(i), signal))) return;
       }
       return;
     }
-    for (let at = 0; at < records.length && !signal.aborted; at += BURST) {
-      await this.#sendBurst(socket, records.slice(at, at + BURST), signal);
+    for (let from = 0; from < count && !signal.aborted; from += BURST) {
+      await this.#sendBurst(socket, at, from, Math.min(from + BURST, count), signal);
     }
   }
 
@@ -114,35 +116,56 @@ export class UdpTarget implements ExportTarget {
     return this.#socket;
   }
 
+  #datagrams(batch: RecordBatch): { readonly count: number; at(index: number): Buffer } {
+    const { datagram } = this.#options;
+    if (datagram === undefined) {
+      const asLines = batch.lines ?? RecordLines.of(batch.records);
+      return { count: asLines.ends.length, at: (index) => asLines.line(index) };
+    }
+    const { records } = batch;
+    // Each when its turn comes: its time stands in it.
+    return { count: records.length, at: (index) => datagram(records[index] as Buffer) };
+  }
+
   /** Sends many at once, and those that were refused again one by one. */
-  async #sendBurst(socket: Socket, records: readonly Buffer[], signal: AbortSignal): Promise<void> {
-    const answers: (NodeJS.ErrnoException | null)[] = [];
-    const onAnswer = (error: NodeJS.ErrnoException | null) => answers.push(error);
+  async #sendBurst(
+    socket: Socket,
+    at: (index: number) => Buffer,
+    from: number,
+    to: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let answered = 0;
+    const failed = new Set<number>();
+    const onAnswer = (error: NodeJS.ErrnoException | null) => {
+      // They are answered in order.
+      if (error !== null) failed.add(from + answered);
+      if (error?.code === 'ECONNREFUSED') this.#refused = true;
+      answered++;
+    };
     this.#refused = false;
-    let sent = 0;
-    for (const record of records) {
-      const datagram = this.#options.datagram(record);
+    let sent = from;
+    for (; sent < to; sent++) {
+      const datagram = at(sent);
       // What is too long is seen to one by one.
       if (datagram.length > MAX_DATAGRAM_BYTES) break;
       this.#noteLength(datagram);
       socket.send(datagram, onAnswer);
-      sent++;
     }
-    while (answers.length < sent) await turn();
-    const fine = answers.findIndex((error) => error !== null);
-    const good = fine === -1 ? sent : fine;
-    if (good > 0) this.#events.delivered(good);
-    for (let i = good; i < records.length && !signal.aborted; i++) {
-      const record = records[i] as Buffer;
-      // Those behind the first refusal that were taken may have arrived.
-      if (i < sent && answers[i] === null) this.#events.delivered(1);
-      else if (!(await this.#sendOne(socket, record, signal))) return;
+    while (answered < sent - from) await turn();
+    const [firstFailed = sent] = failed;
+    // That nobody listens is the answer to the datagram before; what follows did not arrive either.
+    const refused = this.#refused;
+    const good = refused ? Math.max(from, firstFailed - 1) : firstFailed;
+    if (good > from) this.#events.delivered(good - from);
+    for (let i = good; i < to && !signal.aborted; i++) {
+      if (i < sent && !refused && !failed.has(i)) this.#events.delivered(1);
+      else if (!(await this.#sendOne(socket, at(i), signal))) return;
     }
   }
 
   /** @returns false where the signal ended it before */
-  async #sendOne(socket: Socket, record: Buffer, signal: AbortSignal): Promise<boolean> {
-    const datagram = this.#options.datagram(record);
+  async #sendOne(socket: Socket, datagram: Buffer, signal: AbortSignal): Promise<boolean> {
     if (datagram.length > MAX_DATAGRAM_BYTES) {
       this.#skip(datagram.length);
       return true;

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 
 /**
@@ -7,13 +8,46 @@ import type { Socket } from 'node:net';
  * @returns undefined where that cannot be known: another system, a unix socket, a connection that is gone
  */
 export function unacknowledgedBytes(socket: Socket): number | undefined {
-  const { localPort, remotePort, localFamily } = socket;
-  if (localPort === undefined || remotePort === undefined) return undefined;
   try {
-    const table = readFileSync(localFamily === 'IPv6' ? '/proc/net/tcp6' : '/proc/net/tcp', 'latin1');
-    return sendQueueIn(table, localPort, remotePort);
+    return sendQueueOf(socket, readFileSync(tableOf(socket), 'latin1'));
   } catch {
     return undefined;
+  }
+}
+
+/** The same without holding up the process, for which the table of a machine with many connections is long. */
+export async function unacknowledgedBytesLater(socket: Socket): Promise<number | undefined> {
+  try {
+    return sendQueueOf(socket, await readFile(tableOf(socket), 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+function tableOf({ localFamily }: Socket): string {
+  return localFamily === 'IPv6' ? '/proc/net/tcp6' : '/proc/net/tcp';
+}
+
+function sendQueueOf({ localPort, remotePort }: Socket, table: string): number | undefined {
+  if (localPort === undefined || remotePort === undefined) return undefined;
+  return sendQueueIn(table, localPort, remotePort);
+}
+
+const LARGEST_SEND_BUFFER = '/proc/sys/net/ipv4/tcp_wmem';
+/** The system lets the last write go beyond the buffer's size. */
+const LAST_WRITE_BYTES = 256 * 1024;
+
+/**
+ * The most that the system holds of a TCP connection, in bytes: what was written before that is acknowledged, which
+ * costs nothing to know (Linux: the third number of tcp_wmem, see ip-sysctl in the kernel's documentation).
+ * @returns Infinity where that cannot be known
+ */
+export function mostUnacknowledgedBytes(): number {
+  try {
+    const [, , most] = readFileSync(LARGEST_SEND_BUFFER, 'latin1').trim().split(/\s+/).map(Number);
+    return most !== undefined && most > 0 ? most + LAST_WRITE_BYTES : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY;
   }
 }
 

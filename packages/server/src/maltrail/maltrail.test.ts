@@ -206,3 +206,20 @@ test('what is too old or too much is forgotten, and counted', async (t) => {
   assert.deepEqual([maltrail.counts.threats, maltrail.counts.tooOld], [0, 10]);
   assert.equal(maltrail.summary(0, Date.now()).events, 0);
 });
+
+test('what an erased sensor has found is taken out; what others have found too stays, with their events', async (t) => {
+  const { home, open } = await homeFor(t);
+  const [one, two] = [newSensorId(), newSensorId()];
+  await home.append(one, [line('10.0.0.1', 'shared'), line('10.0.0.1', 'shared'), line('10.0.0.1', 'own')], 'maltrail');
+  await home.append(two, [line('10.0.0.1', 'shared'), line('10.0.0.2', 'other')], 'maltrail');
+  const maltrail = open();
+  await maltrail.caughtUp();
+  for (let again = 0; again < 2; again++) {
+    await maltrail.forget(one);
+    assert.deepEqual((await trailsOf(maltrail, {})).toSorted(), ['10.0.0.1 shared 1', '10.0.0.2 other 1']);
+    assert.deepEqual(await trailsOf(maltrail, { sensor: one }), []);
+    assert.equal(maltrail.counts.threats, 2);
+  }
+  const { bySensor } = maltrail.summary(Date.now() - DAY_MS, Date.now() + DAY_MS);
+  assert.deepEqual(bySensor, [{ sensor: two, events: 2 }]);
+});

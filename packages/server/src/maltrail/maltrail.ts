@@ -139,6 +139,15 @@ export class Maltrail {
     return summaryOf(this.#options.store, from, to);
   }
 
+  /** Takes out what a sensor has found. What the journal still has of it is added up again when it has not been yet. */
+  async forget(sensor: SensorId): Promise<void> {
+    // What was read before the journal was erased is saved first.
+    await this.#reading;
+    const { store } = this.#options;
+    for (let after: number | undefined = 0; after !== undefined; after = store.forgetSensor(sensor, after))
+      await turn();
+  }
+
   /** Adds up what is committed, and stops. The store stays open. */
   async close(): Promise<void> {
     this.#stopOpening();

@@ -182,6 +182,38 @@ export class ThreatStore {
     }));
   }
 
+  /**
+   * Takes out what a sensor has seen, of some threats at a time: those that nobody else has seen go, of others its events.
+   * @param after the last threat that was looked at; 0 at first
+   * @returns what to give for more; undefined where that was all
+   * @throws {D4Error} D4_MALTRAIL_FAILED
+   */
+  forgetSensor(sensor: SensorId, after: number): number | undefined {
+    let gone = 0;
+    let last: number | undefined;
+    try {
+      inTransaction(this.#database, () => {
+        const some = this.#all('SELECT id FROM threat WHERE id > ? ORDER BY id LIMIT ?', after, FORGET_AT_A_TIME);
+        last = some.length === 0 ? undefined : Number(some.at(-1)?.id);
+        const seen = 'FROM sighting WHERE threat > ? AND threat <= ? AND sensor = ?';
+        for (const { threat, events } of this.#all(`SELECT threat, events ${seen}`, after, last ?? after, sensor)) {
+          this.#run('UPDATE threat SET events = events - ? WHERE id = ?', Number(events), Number(threat));
+        }
+        this.#run(`DELETE ${seen}`, after, last ?? after, sensor);
+        gone = this.#all(
+          'DELETE FROM threat WHERE id > ? AND id <= ? AND events <= 0 RETURNING id',
+          after,
+          last ?? after,
+        ).length;
+        if (last === undefined) this.#run('DELETE FROM day WHERE sensor = ?', sensor);
+      });
+    } catch (error) {
+      throw this.#failure(error);
+    }
+    this.#threats -= gone;
+    return last;
+  }
+
   close(): void {
     this.#statements.clear();
     this.#database.close();

@@ -39,6 +39,8 @@ export interface ErasureParts {
   readonly queues: Pick<Queues, 'forgetBlocks'>;
   readonly sensors: { expel(sensor: SensorId): Promise<void> };
   readonly remover: ArchiveRemover;
+  /** What is made of sensors' records, beside journal and archive: takes out what is of a sensor; to be done again is no harm. */
+  readonly forget: (sensor: SensorId) => Promise<void>;
   readonly losses: Losses;
   readonly log: Logger;
   /** Whether the archive makes no files: then it has nothing of the sensor under way. */
@@ -149,6 +151,7 @@ export class Erasures {
       const of = { why: 'erased', sensor, topic, at: now(), files: 0 } as const;
       if (erased.bytes > 0) losses.onRemoved({ store: 'journal', ...of, ...erased, streamBytes: erased.bytes });
     }
+    await this.#parts.forget(sensor);
     await this.#change(sensor, ({ journalBytes, journalRecords }) => ({
       journalDone: true,
       journalBytes: journalBytes + bytes,

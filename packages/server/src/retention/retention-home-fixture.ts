@@ -50,6 +50,8 @@ export class RetentionHome implements AsyncDisposable {
   /** What the archive and the sensors' connections were told. */
   readonly held = { archive: undefined as string | undefined, sensors: undefined as string | undefined };
   readonly expelled: SensorId[] = [];
+  /** Sensors whose findings were taken out. */
+  readonly forgotten: SensorId[] = [];
   /** Added to the wall clock of retention, in ms. */
   clockAhead = 0;
   journal!: Journal;
@@ -74,7 +76,7 @@ export class RetentionHome implements AsyncDisposable {
 
   async open(settings: Partial<RetentionSettings> = {}): Promise<void> {
     const log = pino({ level: 'silent' });
-    const { folder, root, events, held, expelled } = this;
+    const { folder, root, events, held, expelled, forgotten } = this;
     this.registry = await openSqliteRegistry({ file: join(folder, 'r.sqlite'), keyFile: join(folder, 'r.key'), log });
     this.journal = await openFileJournal({
       root: join(folder, 'journal'),
@@ -112,6 +114,7 @@ export class RetentionHome implements AsyncDisposable {
         },
       },
       disks: await DiskWatch.open({ journal: folder, archive: root }, chosen),
+      forget: async (sensor) => void forgotten.push(sensor),
       losses: { onRemoved: (event) => events.push(event) },
       log,
       now: () => Date.now() + this.clockAhead,

@@ -234,7 +234,7 @@ test('the data of one sensor are erased, and the others are as they were', async
   await home.retention.run();
   await home.retention.run();
   assert.match(home.retention.status().erasures[0]?.waitsFor ?? '', /^the archive/);
-  assert.deepEqual([home.expelled, files.map(existsSync)], [[A], [false, true]]);
+  assert.deepEqual([home.expelled, home.forgotten, files.map(existsSync)], [[A], [A], [false, true]]);
   await home.archived();
   await home.retention.run();
   const [done] = home.retention.status().erasures;

@@ -58,6 +58,8 @@ export interface RetentionOptions {
   /** The sensors' connections. */
   readonly sensors: Holdable & { expel(sensor: SensorId): Promise<void> };
   readonly disks: readonly DiskWatch[];
+  /** Takes out what else is made of a sensor's records, when they are erased. */
+  readonly forget: (sensor: SensorId) => Promise<void>;
   /** The ledger. */
   readonly losses: Losses;
   readonly log: Logger;
@@ -102,7 +104,7 @@ class PeriodicRetention implements Retention {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#state = { state: 'ok', reason: undefined, since: this.#now() };
-    const { registry, journal, queues, archive, sensors, log } = options;
+    const { registry, journal, queues, archive, sensors, forget, log } = options;
     this.#clock = new ClockWatch(pauseFrom(registry.loadProgress(CLOCK_ROLE)));
     const losses: Losses = { onRemoved: (event) => this.#removed(event) };
     const now = this.#now;
@@ -118,7 +120,8 @@ class PeriodicRetention implements Retention {
       now,
     });
     const isArchivePaused = archive.status().paused;
-    const parts = { registry, journal, queues, sensors, remover: this.#remover, losses, log, isArchivePaused, now };
+    const remover = this.#remover;
+    const parts = { registry, journal, queues, sensors, remover, forget, losses, log, isArchivePaused, now };
     this.#erasures = new Erasures(parts);
   }
 

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { RecordLines } from './record-lines.ts';
+import { type Reply, ReplyError, ReplyReader } from './reply-reader.ts';
+
+/** What a reader makes of bytes that come in pieces. Only answers whose number is in `lists` are lists of items. */
+function read(bytes: Buffer, sizes: readonly number[], lists: ReadonlySet<number> | 'all'): unknown[] {
+  const replies: unknown[] = [];
+  let items: string[] | undefined;
+  const reader = new ReplyReader({
+    wantsItems: () => lists === 'all' || lists.has(replies.length),
+    items: (lines) => {
+      items ??= [];
+      items.push(...lines.records.map((record) => record.toString('latin1')));
+    },
+    reply: (reply) => {
+      replies.push(items ?? (reply instanceof ReplyError ? { error: reply.message } : reply));
+      items = undefined;
+    },
+  });
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const { room } = reader;
+    const taken = bytes.copy(room, 0, at, at + Math.max(1, sizes[i % sizes.length] ?? bytes.length));
+    reader.came(taken);
+    at += taken;
+  }
+  return replies;
+}
+
+const bulk = (item: Buffer) => Buffer.concat([Buffer.from(`$${item.length}\r\n`), item, Buffer.from('\r\n')]);
+const list = (items: readonly Buffer[]) => Buffer.concat([Buffer.from(`*${items.length}\r\n`), ...items.map(bulk)]);
+
+test('items are the same, however their bytes are cut up', () => {
+  const item = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
+  const sizes = fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(fc.array(fc.array(item, { maxLength: 40 }), { maxLength: 5 }), sizes, (lists, pieces) => {
+      const texts = lists.map((items) => items.map((each) => each.toString('latin1')));
+      assert.deepEqual(read(Buffer.concat(lists.map(list)), pieces, 'all'), texts);
+    }),
+  );
+});
+
+test('items that are larger than what is read at a time, and those that stand behind them', () => {
+  const items = [Buffer.alloc(3_000_000, 'a'), Buffer.from('b'), Buffer.alloc(1_100_000, 'c'), Buffer.alloc(0)];
+  const found = read(list(items), [65_536], 'all');
+  assert.deepEqual(found, [items.map(String)]);
+});
+
+test('every kind of answer, between lists of items, byte by byte', () => {
+  const bytes = Buffer.from(
+    '+OK\r\n:-12\r\n$2\r\n\r\n\r\n$-1\r\n-ERR no\r\n*-1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n-ERR list\r\n*2\r\n$1\r\nk\r\n*1\r\n:1\r\n*0\r\n',
+  );
+  const found = read(bytes, [1], new Set([5, 6, 7, 9])) as Reply[];
+  assert.deepEqual(found, [
+    'OK',
+    -12,
+    Buffer.from('\r\n'),
+    null,
+    { error: 'ERR no' },
+    null,
+    ['a', 'b'],
+    { error: 'ERR list' },
+    [Buffer.from('k'), [1]],
+    [],
+  ]);
+});
+
+for (const text of ['x', '*1\r\n+a\r\n', '*1\r\n$-1\r\n', '*1\r\n$1\r\nabc\r\n', '*x\r\n', ':1x\r\n', '$\r\n']) {
+  test(`what is no answer is refused: ${JSON.stringify(text)}`, () => {
+    assert.throws(() => read(Buffer.from(`${text}\r\n`), [100], 'all'), { code: 'D4_REDIS_PROTOCOL' });
+  });
+}
+
+test('lines are cut into runs of whole lines', () => {
+  const items = ['one', '', 'a longer one', 'x', 'y'].map((text) => Buffer.from(text));
+  const lines = RecordLines.of(items);
+  const runs = [...lines.runs(6)];
+  assert.deepEqual(
+    runs.map(({ bytes, records }) => [bytes.toString(), records]),
+    [
+      ['one\n\n', 2],
+      ['a longer one\n', 1],
+      ['x\ny\n', 2],
+    ],
+  );
+  assert.deepEqual(lines.recordsFrom(2).map(String), ['a longer one', 'x', 'y']);
+  assert.equal(lines.line(1).toString(), '\n');
+});

@@ -1,0 +1,219 @@
+import { D4Error } from '@d4ts/protocol';
+import { RecordLines } from './record-lines.ts';
+
+/** An error that the server has answered. */
+export class ReplyError extends Error {}
+
+/** What a Redis server answers (RESP2). */
+export type Reply = string | number | Buffer | null | ReplyError | Reply[];
+
+/** Who is told of the answers, in the order of the requests. */
+export interface ReplyListener {
+  /** Whether the answer that begins now is a list of items, which `items` is told of piece by piece. */
+  wantsItems(): boolean;
+  /** Items of the answer under way. */
+  items(lines: RecordLines): void;
+  /** An answer is complete; of items there is the head alone: `null` or an empty list. */
+  reply(reply: Reply): void;
+}
+
+/** Read at a time, and what items are views of, in bytes. */
+const SLAB_BYTES = 1024 * 1024;
+/** With less room than this at the end of a slab, another one is begun. */
+const ROOM_BYTES = 64 * 1024;
+const MAX_DEPTH = 8;
+const CR = 0x0d;
+const LF = 0x0a;
+const ZERO = 0x30;
+const MINUS = 0x2d;
+const MARKER = { simple: 0x2b, error: 0x2d, integer: 0x3a, bulk: 0x24, array: 0x2a } as const;
+/** What has not come whole yet. */
+const MORE = Symbol('more');
+
+/**
+ * Cuts the bytes of a Redis server into answers. Items are not copied out one by one: each moves to where the one
+ * before ends, over what stood between them, and a newline goes behind it.
+ */
+export class ReplyReader {
+  readonly #listener: ReplyListener;
+  #slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  /** What was read of the slab, and what of that is used up. */
+  #filled = 0;
+  #at = 0;
+  /** Items of the answer under way that are still to come; -1 where none is under way. */
+  #missing = -1;
+  /** Where the items that nobody has been told of begin and end, and the ends of each of them, from that beginning. */
+  #from = 0;
+  #to = 0;
+  #ends: number[] = [];
+
+  constructor(listener: ReplyListener) {
+    this.#listener = listener;
+  }
+
+  /** Where the next bytes go. */
+  get room(): Buffer {
+    if (this.#slab.length - this.#filled < ROOM_BYTES) this.#renew();
+    return this.#slab.subarray(this.#filled);
+  }
+
+  /**
+   * So many bytes have come into `room`.
+   * @throws {D4Error} D4_REDIS_PROTOCOL where they are no answers
+   */
+  came(bytes: number): void {
+    this.#filled += bytes;
+    for (;;) {
+      if (this.#missing > 0) {
+        this.#takeItems();
+        this.#tellItems();
+        if (this.#missing > 0) return;
+      }
+      if (this.#missing === 0) {
+        this.#missing = -1;
+        this.#listener.reply([]);
+      }
+      if (this.#at === this.#filled) return;
+      if (this.#listener.wantsItems() && this.#slab[this.#at] === MARKER.array) {
+        const count = this.#number(this.#at + 1);
+        if (count === MORE) return;
+        this.#from = this.#at;
+        this.#to = this.#at;
+        this.#at = this.#behindLine(this.#at);
+        if (count >= 0) this.#missing = count;
+        else this.#listener.reply(null);
+        continue;
+      }
+      const start = this.#at;
+      const reply = this.#reply(0);
+      if (reply === MORE) {
+        this.#at = start;
+        return;
+      }
+      this.#listener.reply(reply);
+    }
+  }
+
+  /** Another slab, with what was not used up of this one at its beginning. */
+  #renew(): void {
+    const rest = this.#filled - this.#at;
+    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, rest * 2 + ROOM_BYTES));
+    this.#slab.copy(slab, 0, this.#at, this.#filled);
+    this.#slab = slab;
+    this.#filled = rest;
+    this.#at = 0;
+    this.#from = 0;
+    this.#to = 0;
+  }
+
+  #takeItems(): void {
+    const slab = this.#slab;
+    const filled = this.#filled;
+    const from = this.#from;
+    const ends = this.#ends;
+    let missing = this.#missing;
+    let at = this.#at;
+    let to = this.#to;
+    for (; missing > 0; missing--) {
+      if (at < filled && slab[at] !== MARKER.bulk) throw notAnAnswer(`an item begins with byte ${slab[at]}`);
+      let start = at + 1;
+      let length = 0;
+      // As far as digits go; what is no length is found by the line break that is missing behind it.
+      for (; start < filled; start++) {
+        const digit = (slab[start] as number) - ZERO;
+        if (digit < 0 || digit > 9) break;
+        length = length * 10 + digit;
+      }
+      const end = start + 2 + length;
+      if (start + 2 > filled) break;
+      if (start === at + 1 || slab[start] !== CR || slab[start + 1] !== LF) throw notAnAnswer('an item has no length');
+      if (end + 2 > filled) break;
+      if (slab[end] !== CR || slab[end + 1] !== LF) throw notAnAnswer('an item does not end where it should');
+      slab.copyWithin(to, start + 2, end);
+      to += length;
+      slab[to++] = LF;
+      ends.push(to - from);
+      at = end + 2;
+    }
+    this.#missing = missing;
+    this.#at = at;
+    this.#to = to;
+  }
+
+  #tellItems(): void {
+    if (this.#ends.length === 0) return;
+    const lines = new RecordLines(this.#slab.subarray(this.#from, this.#to), this.#ends);
+    this.#from = this.#to;
+    this.#ends = [];
+    this.#listener.items(lines);
+  }
+
+  #reply(depth: number): Reply | typeof MORE {
+    const marker = this.#slab[this.#at];
+    const from = this.#at + 1;
+    const end = this.#behindLine(this.#at);
+    if (end === -1) return MORE;
+    this.#at = end;
+    switch (marker) {
+      case MARKER.simple:
+        return this.#slab.toString('utf8', from, end - 2);
+      case MARKER.error:
+        return new ReplyError(this.#slab.toString('utf8', from, end - 2));
+      case MARKER.integer:
+        return this.#number(from) as number;
+      case MARKER.bulk:
+        return this.#bulk(this.#number(from) as number);
+      case MARKER.array:
+        return this.#array(this.#number(from) as number, depth);
+    }
+    throw notAnAnswer(`an answer begins with byte ${marker}`);
+  }
+
+  #bulk(length: number): Buffer | null | typeof MORE {
+    if (length < 0) return null;
+    const from = this.#at;
+    const end = from + length;
+    if (end + 2 > this.#filled) return MORE;
+    this.#at = end + 2;
+    return Buffer.from(this.#slab.subarray(from, end));
+  }
+
+  #array(count: number, depth: number): Reply[] | null | typeof MORE {
+    if (count < 0) return null;
+    if (depth === MAX_DEPTH) throw notAnAnswer('an answer is nested too deeply');
+    const replies: Reply[] = [];
+    for (let i = 0; i < count; i++) {
+      const reply = this.#reply(depth + 1);
+      if (reply === MORE) return MORE;
+      replies.push(reply);
+    }
+    return replies;
+  }
+
+  /** Behind the end of the line at `from`; -1 where that has not come. */
+  #behindLine(from: number): number {
+    const end = this.#slab.indexOf(LF, from);
+    return end === -1 || end >= this.#filled ? -1 : end + 1;
+  }
+
+  /** The number that a line ends with. */
+  #number(from: number): number | typeof MORE {
+    const end = this.#behindLine(from);
+    if (end === -1) return MORE;
+    const isNegative = this.#slab[from] === MINUS;
+    let value = 0;
+    let at = isNegative ? from + 1 : from;
+    const first = at;
+    for (; at < end - 2; at++) {
+      const digit = (this.#slab[at] as number) - ZERO;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    if (at !== end - 2 || at === first || this.#slab[at] !== CR) throw notAnAnswer('a number is none');
+    return isNegative ? -value : value;
+  }
+}
+
+function notAnAnswer(why: string): D4Error {
+  return new D4Error('D4_REDIS_PROTOCOL', `what it answers is not the Redis protocol: ${why}`);
+}
