@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { launchServer } from '@d4ts/testkit';
@@ -82,6 +84,25 @@ describe('alerts', () => {
     assert.equal((await server.stop()).code, 0);
     await using again = await launchServer({ home: server.home, environment });
     assert.deepEqual((await ask<AlertList>(again, '/alerts')).items, items);
+  });
+
+  it('damage is told once', async () => {
+    await using hook = await startHook();
+    await using server = await launchServer({ environment: { D4_ALERTS_WEBHOOK: hook.url } });
+    mkdirSync(join(server.home, 'damaged'), { recursive: true });
+    writeFileSync(join(server.home, 'damaged', 'ledger.sqlite'), 'not a database');
+    await until(() => hook.bodies.length === 1, 'it is told');
+    const [alert] = hook.bodies;
+    assert.deepEqual([alert?.kind, alert?.count, alert?.sensors], ['damaged', 1, []]);
+    const { items } = await ask<AlertList>(server, '/alerts');
+    assert.match(items[0]?.summary ?? '', /1 damaged files were set aside .*ledger\.sqlite/);
+    assert.equal((await server.stop()).code, 0);
+    await using again = await launchServer({ home: server.home, environment: { D4_ALERTS_WEBHOOK: hook.url } });
+    await ask(again, '/alerts/test', {});
+    assert.deepEqual(
+      hook.bodies.map(({ kind }) => kind),
+      ['damaged', 'test'],
+    );
   });
 
   it('what does not arrive is said', async () => {

@@ -26,6 +26,8 @@ describe('what the server says of itself', () => {
     const uuid = await addSensor(server);
     const pending = await addSensor(server, { approve: false });
     const { uuid: queue } = await ask<{ uuid: string }>(server, '/queues', { type: '3' });
+    const target = { kind: 'tcp', host: '127.0.0.1', port: 1 };
+    await ask(server, '/exporters', { name: 'away', type: '3', target, paused: true });
     const sensor = await wire(server, uuid);
     sensor.send('a line\n');
     await until(async () => (await ask<Rates>(server, '/rates')).sensors.some((each) => each.uuid === uuid), 'a rate');
@@ -82,6 +84,8 @@ describe('what the server says of itself', () => {
     assert.equal(samples.get('d4_bytes_journaled_total{type="3"}'), 7);
     assert.equal(samples.get(`d4_sensor_bytes_received_total{sensor="${uuid}",type="3"}`), 7);
     assert.equal(samples.get(`d4_queue_length{queue="${queue}",type="3"}`), 1);
+    assert.equal(samples.get('d4_exporter_lag{exporter="away",type="3"}'), 1);
+    assert.equal(samples.get('d4_exporter_delivered_records_total{exporter="away",type="3"}'), 0);
     assert.equal(samples.get('d4_sensors{state="pending"}'), 1);
     assert.ok((samples.get('d4_journal_commit_duration_seconds_count{type="3"}') ?? 0) > 0);
     assert.ok((samples.get('process_resident_memory_bytes') ?? 0) > 0);
@@ -91,7 +95,7 @@ describe('what the server says of itself', () => {
 
   it('events tell of rates and of states that change, the same to all who watch', async () => {
     const uuid = await addSensor(server);
-    const streams = await Promise.all([1, 2].map(() => openStream(server, '/api/v1/events')));
+    const streams = await Promise.all([1, 2].map(() => openStream(server, '/api/v1/events?with=sensor-rates')));
     const [first, second] = streams.map(eventsOf);
     assert.ok(first !== undefined && second !== undefined);
     for (const events of [first, second]) {
@@ -102,8 +106,9 @@ describe('what the server says of itself', () => {
     const sensor = await wire(server, uuid);
     sensor.send('a line\n');
     for (const events of [first, second]) {
-      const rates = await eventWhere(events, ({ event, data }) => event === 'rates' && hasKey(data.sensors, uuid));
-      assert.ok(Number(rates.data.frames) > 0);
+      const rates = await eventWhere(events, ({ event, data }) => event === 'rates' && Number(data.frames) > 0);
+      assert.ok(Number(rates.data.bytes) > 0);
+      await eventWhere(events, ({ event, data }) => event === 'sensor-rates' && hasKey(data.sensors, uuid));
     }
     await sensor.end();
     const stranger = await wire(server, uuid);

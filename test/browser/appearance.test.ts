@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { newSensorId } from '@d4ts/protocol';
-import type { Page } from 'playwright-core';
-import { accessibilityFaults, type BrowserUnderTest, startBrowser } from './browser-fixture.ts';
+import { accessibilityFaults, type BrowserUnderTest, follow, startBrowser } from './browser-fixture.ts';
 
 /** Where the pages are, and what their heading says. */
 const PAGES: readonly (readonly [path: string, heading: string])[] = [
@@ -59,10 +58,3 @@ describe('the look of every page', () => {
     }
   });
 });
-
-/** As a link in the page does; loading everything anew for each page would take most of the time. */
-async function follow(page: Page, path: string, heading: string): Promise<void> {
-  await page.evaluate(`history.pushState(null, '', ${JSON.stringify(path)})`);
-  await page.locator('#main h1', { hasText: heading }).waitFor();
-  await page.getByRole('status', { name: 'Loading' }).first().waitFor({ state: 'hidden' });
-}

@@ -6,7 +6,7 @@ import { launchServer, type ServerProcess } from '@d4ts/testkit';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
 /** Debian's, which `npm test` installs; another one by CHROMIUM. */
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 const ARGUMENTS = [
   '--no-sandbox',
@@ -32,7 +32,11 @@ export interface BrowserUnderTest extends AsyncDisposable {
    * they fail with and what the content security policy stops is gathered; the test fails on it at the end.
    */
   open(options?: BrowserContextOptions): Promise<Page>;
-  /** A window in which the administrator is signed in, with the first password changed. */
+  /**
+   * A window in which the administrator is signed in, with the first password changed. All that were opened before are
+   * closed: their pages would go on asking and drawing beside the test. Without options it is one browser that remembers
+   * what it has loaded, for all tests.
+   */
   openAsAdministrator(options?: BrowserContextOptions): Promise<Page>;
   /** Asks the interface as the local administrator. @returns the answer's document */
   ask<T = unknown>(method: string, path: string, json?: object): Promise<T>;
@@ -44,7 +48,7 @@ export async function startBrowser(): Promise<BrowserUnderTest> {
   const browser = await launchBrowser(server);
   const complaints: string[] = [];
   const contexts: BrowserContext[] = [];
-  let state: BrowserContextOptions['storageState'];
+  let administrator: BrowserContext | undefined;
 
   async function open(options: BrowserContextOptions = {}): Promise<Page> {
     const context = await browser.newContext({
@@ -55,7 +59,10 @@ export async function startBrowser(): Promise<BrowserUnderTest> {
     });
     contexts.push(context);
     context.setDefaultTimeout(PATIENCE_MS);
-    const page = await context.newPage();
+    return watched(await context.newPage());
+  }
+
+  function watched(page: Page): Page {
     page.on('pageerror', (error) => complaints.push(`${page.url()}: ${error.message}`));
     page.on('console', (message) => {
       // A request that the server refuses is said so by the browser; the pages show it, and the tests look there.
@@ -69,8 +76,9 @@ export async function startBrowser(): Promise<BrowserUnderTest> {
   return {
     server,
     open,
-    async openAsAdministrator(options = {}) {
-      if (state === undefined) {
+    async openAsAdministrator(options) {
+      for (const context of contexts.splice(0)) if (context !== administrator) await context.close();
+      if (administrator === undefined) {
         const page = await open();
         if (existsSync(join(server.home, 'DEFAULT_PASSWORD'))) {
           await firstLogin(page, firstPassword(server), ADMINISTRATOR.password);
@@ -78,10 +86,12 @@ export async function startBrowser(): Promise<BrowserUnderTest> {
           await signIn(page, ADMINISTRATOR.mail, ADMINISTRATOR.password);
           await page.getByRole('heading', { name: 'Overview' }).waitFor();
         }
-        state = await page.context().storageState();
-        await page.context().close();
+        administrator = page.context();
+        if (options === undefined) return page;
       }
-      return open({ ...options, storageState: state });
+      for (const page of administrator.pages()) await page.close();
+      if (options === undefined) return watched(await administrator.newPage());
+      return open({ ...options, storageState: await administrator.storageState() });
     },
     async ask<T>(method: string, path: string, json?: object): Promise<T> {
       const context = await browser.newContext({ baseURL: server.info.url, ignoreHTTPSErrors: true });
@@ -136,6 +146,16 @@ export async function firstLogin(page: Page, password: string, next: string): Pr
   await page.getByLabel('New password again').fill(next);
   await page.getByRole('button', { name: 'Set and go on' }).click();
   await page.getByRole('heading', { name: 'Overview' }).waitFor();
+}
+
+/**
+ * Goes to a page as a link in the page does; loading everything anew for each page would take most of a test's time.
+ * @param heading what its heading says; any if not given
+ */
+export async function follow(page: Page, path: string, heading = ''): Promise<void> {
+  await page.evaluate(`history.pushState(null, '', ${JSON.stringify(path)})`);
+  await page.locator('#main h1', { hasText: heading }).waitFor();
+  await page.getByRole('status', { name: 'Loading' }).first().waitFor({ state: 'hidden' });
 }
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { WIRE_TYPE } from '@d4ts/protocol';
 import { addSensor, until, wire } from '../monitored-server.ts';
-import { accessibilityFaults, type BrowserUnderTest, startBrowser } from './browser-fixture.ts';
+import { accessibilityFaults, type BrowserUnderTest, follow, startBrowser } from './browser-fixture.ts';
 
 const CAPTURE = join(import.meta.dirname, '..', 'data', 'samples', 'dns_responses.pcap');
 
@@ -72,6 +72,9 @@ describe("a sensor's page", () => {
       .getByText(/^8\.8\.8\.8:53 > 10\.0\.0\.66:\d+ UDP DNS \d+ B/)
       .first();
     await first.waitFor();
+    const timeline = page.getByRole('figure', { name: 'Sessions by address' });
+    await timeline.getByText('As a table').click();
+    await timeline.getByRole('row', { name: /^127\.0\.0\.1 1 .* connected/ }).waitFor();
     await sensor.end();
   });
 
@@ -214,9 +217,7 @@ describe("a sensor's page", () => {
       `/archive?sensor=${uuid}`,
       `/sensors/${uuid}`,
     ]) {
-      await page.goto(path);
-      await page.locator('#main h1').waitFor();
-      await page.getByRole('status', { name: 'Loading' }).first().waitFor({ state: 'hidden' });
+      await follow(page, path);
       assert.equal(await page.evaluate('window.taken'), undefined, path);
       assert.equal(await page.locator('#main img, #main script, #main a[href^="javascript:"]').count(), 0, path);
     }

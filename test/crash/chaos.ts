@@ -32,8 +32,8 @@ consumers got each record, again only what they took just before a fault, and th
 systems in a namespace of its own. With --outage the network is gone for so long, and more comes than the spools may hold.
 `;
 
-/** The disks' sizes; memory is used for what is written alone. A segment is a fiftieth of the first. */
-const SERVER_DISK_MIB = 1_500;
+/** The disks' sizes; memory is used for what is written alone. A segment is a fiftieth of the first, 64 MiB at most. */
+const SERVER_DISK_MIB = { least: 800, each: 10, most: 10_000 };
 const SENSOR_DISK_MIB = 800;
 /** What was popped longer than this before a fault must not come again, in ms; 200 where the machine is not starved. */
 const WINDOW_MS = 1_000;
@@ -176,7 +176,9 @@ async function stateOf({ home, said }: ServerMachine): Promise<string> {
 async function chaos(rounds: number, seed: number, faults: Faults): Promise<void> {
   const random = new Random(seed);
   const folder = mkdtempSync(join(tmpdir(), 'd4-chaos-'));
-  const serverDisk = PowerDisk.make(folder, SERVER_DISK_MIB, random.below(2) === 0 ? 'ordered' : 'journalled');
+  const { least, each, most } = SERVER_DISK_MIB;
+  const serverMiB = Math.min(most, Math.max(least, rounds * each));
+  const serverDisk = PowerDisk.make(folder, serverMiB, random.below(2) === 0 ? 'ordered' : 'journalled');
   const sensorDisk = PowerDisk.make(folder, SENSOR_DISK_MIB, 'journalled');
   const ports = await freePorts();
   const relay = await Relay.start(ports.listen);

@@ -21,7 +21,7 @@ export const KEY = 'a key of its own';
 /** How long everything may take to arrive once nothing fails any more, in ms. */
 export const ARRIVAL_MS = 120_000;
 /** How often what grows does, in ms, and by how many records. */
-const GROW_MS = 25;
+const GROW_MS = 50;
 const GROW_RECORDS = 20;
 
 export type Fault = 'kill' | 'power';

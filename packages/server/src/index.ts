@@ -10,6 +10,7 @@ import type { RunningServer } from './server.ts';
 import type { BackupData } from './server-facts.ts';
 
 export type { AuditEntry, AuditPage } from './api/audit-schemas.ts';
+export type { EnrolmentAdded, EnrolmentList } from './api/enrolment-schemas.ts';
 export type { ExporterView } from './api/exporter-schemas.ts';
 export type { LedgerRow, SensorLedger, ServerLedger } from './api/ledger-schemas.ts';
 export type {

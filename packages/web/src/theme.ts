@@ -27,12 +27,16 @@ const ACCENT: MantineColorsTuple = [
   '#07586a',
 ];
 
+/** What the reader's system writes its own windows with. */
+export const FONTS = "system-ui, 'Segoe UI', -apple-system, Roboto, 'Noto Sans', sans-serif";
+
 /** How everything looks; the rest of it is style.css. */
 export const theme = createTheme({
   primaryColor: 'accent',
   primaryShade: { light: 8, dark: 8 },
   colors: { dark: DARK, accent: ACCENT },
-  fontFamily: "Inter, 'Segoe UI', system-ui, -apple-system, Roboto, 'Noto Sans', sans-serif",
+  // The reader's own: no font is bundled, and none is fetched.
+  fontFamily: FONTS,
   fontFamilyMonospace:
     "ui-monospace, SFMono-Regular, Menlo, Consolas, 'Liberation Mono', 'DejaVu Sans Mono', monospace",
   headings: { fontWeight: '620', sizes: { h1: { fontSize: '1.375rem' }, h2: { fontSize: '1rem' } } },
@@ -49,7 +53,12 @@ export const theme = createTheme({
     }),
     Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300, withArrow: true, multiline: true, maw: 360 } }),
     Modal: Modal.extend({
-      defaultProps: { overlayProps: { backgroundOpacity: 0.45 }, transitionProps: { duration: 120 } },
+      defaultProps: {
+        overlayProps: { backgroundOpacity: 0.45 },
+        transitionProps: { duration: 120 },
+        // It is a <header>, which outside of the page's parts would be a second banner.
+        attributes: { header: { role: 'presentation' } },
+      },
     }),
   },
 });

@@ -9,9 +9,9 @@ const WAYS = ['webhook', 'mail'] as const;
 
 const AlertView = closed('Alert', {
   id: Type.Integer({ minimum: 1 }),
-  kind: words(ALERT_KINDS, 'Sensors are silent, or back; or a test'),
+  kind: words(ALERT_KINDS, 'Sensors are silent, or back; something is damaged; or a test'),
   at: time('Sent'),
-  count: count('Sensors it is about'),
+  count: count('Sensors, or damaged files and items, it is about'),
   sensors: Type.Array(
     closed('AlertedSensor', {
       uuid: Type.String(),

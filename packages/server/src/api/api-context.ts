@@ -6,6 +6,7 @@ import type { Ingest } from '../ingest/port.ts';
 import type { Journal } from '../journal/port.ts';
 import type { Maltrail } from '../maltrail/maltrail.ts';
 import type { Monitor } from '../monitor/monitor.ts';
+import type { SessionHistory } from '../monitor/sessions/session-history.ts';
 import type { Queues } from '../queues/port.ts';
 import type { Registry } from '../registry/port.ts';
 import type { Retention } from '../retention/port.ts';
@@ -28,6 +29,7 @@ export interface ApiContext {
   readonly archive: Pick<Archive, 'status'>;
   readonly archivedFiles: ArchivedFiles;
   readonly monitor: Monitor;
+  readonly sessions: Pick<SessionHistory, 'of'>;
   readonly maltrail: Omit<Maltrail, 'close'>;
   readonly ingest: Ingest;
   readonly retention: Omit<Retention, 'close' | 'run'>;

@@ -22,6 +22,7 @@ import { ThreatStore } from '../maltrail/threat-store.ts';
 import { beginCounting } from '../monitor/ledger/counting.ts';
 import { Ledger } from '../monitor/ledger/ledger.ts';
 import { Monitor } from '../monitor/monitor.ts';
+import { SessionHistory } from '../monitor/sessions/session-history.ts';
 import { MemoryQueues } from '../queues/redis/memory-queues-fixture.ts';
 import { hashPassword } from '../registry/passwords.ts';
 import type { Registry, Role } from '../registry/port.ts';
@@ -187,9 +188,12 @@ export async function startApiFixture(
     queues,
     alerts: { gatherSeconds: 0, smtp: { port: 587, tls: 'starttls' } },
     certificate: () => authority.certificate,
+    damagedFiles: () => state.damaged,
     log,
   });
   monitor.start();
+  const sessions = new SessionHistory({ file: join(folder, 'sessions.sqlite'), activity: registry.activity, log });
+  sessions.follow(() => ingest.sessions());
   const threats = new ThreatStore(join(folder, 'maltrail.sqlite'));
   const maltrail = new Maltrail({ store: threats, journal, formats: formatFor, log });
   const clock = { now: NOW };
@@ -212,6 +216,7 @@ export async function startApiFixture(
     archive: { status: () => ARCHIVE_STATUS },
     archivedFiles: new ArchivedFiles(folder, NO_JOURNAL),
     ingest,
+    sessions,
     monitor,
     maltrail,
     retention: new FakeRetention(),
@@ -294,6 +299,7 @@ export async function startApiFixture(
       await exporters.close();
       await maltrail.close();
       threats.close();
+      sessions.close();
       await monitor.close();
       await counting.close();
       await ledger.close();

@@ -1,5 +1,5 @@
 import type { ApiContext } from './api-context.ts';
-import type { SensorState } from './sensor-state.ts';
+import type { SensorStates } from './sensor-states.ts';
 
 /** What may need somebody's attention, the most urgent first. */
 export const ATTENTION_KINDS = [
@@ -50,31 +50,23 @@ const KNOCK_MS = DAY_MS;
  * @param states of all sensors
  * @param silent sensors that are watched and silent
  */
-export function attentionOf(
-  context: ApiContext,
-  states: ReadonlyMap<string, SensorState>,
-  silent: readonly string[],
-): Attention[] {
-  const inState = (wanted: SensorState): string[] =>
-    [...states].filter(([, state]) => state === wanted).map(([uuid]) => uuid);
-  const { registry } = context;
-  const unproven = [...registry.sensors.entries()].filter(([, { value }]) => value.unproven).map(([uuid]) => uuid);
+export function attentionOf(context: ApiContext, states: SensorStates, silent: readonly string[]): Attention[] {
   const found = [
     backPressure(context),
     disk(context),
     damaged(context),
     archiveFailing(context),
-    about('cloned', 'now', inState('cloned'), 'sensor', 'may be cloned: two connections of one type are both active'),
+    about('cloned', 'now', states.in('cloned'), 'sensor', 'may be cloned: two connections of one type are both active'),
     about('silent', 'now', silent, 'watched sensor', 'has sent nothing for longer than expected'),
-    about('refused', 'soon', inState('refused'), 'sensor', 'was refused when it last tried'),
-    about('over-quota', 'soon', inState('over-quota'), 'sensor', 'has sent all that it may today'),
+    about('refused', 'soon', states.in('refused'), 'sensor', 'was refused when it last tried'),
+    about('over-quota', 'soon', states.in('over-quota'), 'sensor', 'has sent all that it may today'),
     certificate(context),
     archiveBehind(context),
     about('exporter-failing', 'soon', failing(context), 'exporter', 'cannot deliver; its records wait in the journal'),
     growing(context),
-    about('pending', 'soon', inState('pending'), 'sensor', 'waits for approval'),
+    about('pending', 'soon', states.in('pending'), 'sensor', 'waits for approval'),
     knocking(context),
-    about('unproven', 'info', unproven, 'sensor', 'registered itself with the default key'),
+    about('unproven', 'info', states.unproven, 'sensor', 'registered itself with the default key'),
   ];
   return found.filter((each) => each !== undefined);
 }

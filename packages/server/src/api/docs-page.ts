@@ -22,7 +22,7 @@ interface Operation {
   readonly responses?: Readonly<Record<string, { readonly description?: string; readonly content?: Content }>>;
 }
 
-type Content = Readonly<Record<string, { readonly schema?: Schema }>>;
+type Content = Readonly<Record<string, { readonly schema?: Schema; readonly example?: unknown }>>;
 
 /** A JSON schema, as far as it is shown. */
 interface Schema {
@@ -94,17 +94,25 @@ function operationHtml({ path, method, operation }: { path: string; method: stri
 <code>${escaped(path)}</code> <span>${escaped(summary)}</span></summary>
 <p>${escaped(description)} <code>${escaped(operationId)}</code></p>
 ${parameters.length === 0 ? '' : `<h3>Parameters</h3>${rowsHtml(parameters.map(({ name, in: place, required, description: about, schema = {} }) => ({ name: `${name} (${place})`, isRequired: required === true, schema: { ...schema, ...(about !== undefined && { description: about }) } })))}`}
-${body === undefined ? '' : `<h3>Body</h3>${schemaHtml(body)}`}
+${body === undefined ? '' : `<h3>Body</h3>${schemaHtml(body)}${bodyHtml(requestBody?.content)}`}
 <h3>Answers</h3><dl>${Object.entries(responses)
     .map(([status, { description: about = '', content }]) => {
       const schema = schemaOf(content);
-      return `<dt>${escaped(status)}</dt><dd>${escaped(about)} ${schema === undefined ? '' : typeHtml(schema)}</dd>`;
+      return `<dt>${escaped(status)}</dt><dd>${escaped(about)} ${schema === undefined ? '' : typeHtml(schema)}${bodyHtml(content)}</dd>`;
     })
     .join('')}</dl></details>`;
 }
 
 function schemaOf(content: Content | undefined): Schema | undefined {
   return Object.values(content ?? {})[0]?.schema;
+}
+
+/** An example of a whole body. */
+function bodyHtml(content: Content | undefined): string {
+  const example = Object.values(content ?? {})[0]?.example;
+  if (example === undefined) return '';
+  const text = typeof example === 'string' ? example : JSON.stringify(example, null, 2);
+  return `<details><summary>Example</summary><pre>${escaped(text)}</pre></details>`;
 }
 
 function schemaHtml(schema: Schema): string {

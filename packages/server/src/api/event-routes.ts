@@ -6,9 +6,9 @@ import { RecordTail } from '../monitor/tail/record-tail.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
 import { openEventStream } from './event-stream.ts';
-import { LiveEvents } from './live-events.ts';
+import { LiveEvents, SENSOR_RATES } from './live-events.ts';
 import type { ApiApp } from './route-types.ts';
-import { UuidParam } from './schema-parts.ts';
+import { UuidParam, words } from './schema-parts.ts';
 
 /** Streams of this kind that may be open at a time. */
 const MAX_CLIENTS = 500;
@@ -21,6 +21,18 @@ const TailQuery = Type.Object(
     topic: Type.Optional(Type.String({ maxLength: 64, description: 'Only this type' })),
     filter: Type.Optional(
       Type.String({ minLength: 1, maxLength: 200, description: 'Only records in which this stands, in either case' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const EventQuery = Type.Object(
+  {
+    with: Type.Optional(
+      words(
+        [SENSOR_RATES],
+        '`sensor-rates`: as well, each second, frames and bytes a second of each sensor that sends',
+      ),
     ),
   },
   { additionalProperties: false },
@@ -45,10 +57,12 @@ export function eventRoutes(app: ApiApp, context: ApiContext): void {
         operationId: 'watchEvents',
         summary:
           'What changes, as server-sent events: hello, rates, states, attention, refusals, knocks, pressure, disk',
+        querystring: EventQuery,
         response: { 200: Type.Unsafe<Readable>({ type: 'string', description: 'text/event-stream' }) },
       },
     },
     async (request, reply) => {
+      const extras = request.query.with === undefined ? [] : [request.query.with];
       const lastId = request.headers['last-event-id'];
       if (live.broadcast.clients >= MAX_CLIENTS) {
         throw new D4Error('D4_TOO_MANY_STREAMS', `${MAX_CLIENTS} streams of events are open already`);
@@ -56,7 +70,7 @@ export function eventRoutes(app: ApiApp, context: ApiContext): void {
       const { to, over } = openEventStream(request, reply);
       const end = (): void => void to.end();
       open.add(end);
-      const leave = live.broadcast.add(to, typeof lastId === 'string' ? lastId : undefined, live.hello());
+      const leave = live.broadcast.add(to, typeof lastId === 'string' ? lastId : undefined, live.hello(), extras);
       over.addEventListener('abort', () => {
         leave();
         open.delete(end);

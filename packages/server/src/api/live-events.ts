@@ -1,21 +1,21 @@
-import type { RefusalCode, SensorId } from '@d4ts/protocol';
+import type { RefusalCode } from '@d4ts/protocol';
 import { Broadcast } from '../monitor/events/broadcast.ts';
 import type { ApiContext } from './api-context.ts';
 import { type Attention, attentionOf } from './attention.ts';
-import { diskOf, ratesOf, statesOf } from './overview.ts';
-import { countByState } from './sensor-state.ts';
+import { diskOf } from './overview.ts';
+import { StateWatch } from './sensor-states.ts';
 
 /** After the last client has gone, changes are followed for so long, for it may come back, in seconds. */
 const LINGER_SECONDS = 60;
 const BEAT_SECONDS = 15;
+const RECENT_MS = 5_000;
 const DISK_SECONDS = 5;
+/** What does not follow from states is looked at so often. */
+const ATTENTION_SECONDS = 2;
+/** Large with many sensors: for who asks for it. */
+export const SENSOR_RATES = 'sensor-rates';
 /** Sensors that one event of changed states names. */
 const MAX_CHANGES = 1_000;
-
-interface StateOf {
-  readonly state: string;
-  readonly refusedFor?: string;
-}
 
 /** What an event says of it, as text: to see whether it has changed. */
 type Said = Map<'attention' | 'pressure' | 'disk' | 'knocks', string>;
@@ -28,7 +28,7 @@ export class LiveEvents {
   readonly broadcast: Broadcast;
   readonly #context: ApiContext;
   readonly #stop: () => void;
-  #states: Map<SensorId, StateOf> | undefined;
+  #states: StateWatch | undefined;
   #refusals: Partial<Record<RefusalCode, number>> | undefined;
   #said: Said = new Map();
   #sentQueues = '';
@@ -37,17 +37,20 @@ export class LiveEvents {
 
   constructor(context: ApiContext) {
     this.#context = context;
-    this.broadcast = new Broadcast(`${process.pid}.${context.server.startedAt.toString(36)}`);
+    this.broadcast = new Broadcast(`${process.pid}.${context.server.startedAt.toString(36)}`, RECENT_MS);
     this.#stop = context.monitor.onTick(() => this.#tick());
   }
 
-  /** What a client is told first. */
+  /** What a client is told first. What changes from now on is told to it, though nobody has watched before. */
   hello(): object {
+    this.#lonely = 0;
+    this.#states ??= new StateWatch(this.#context);
     const { server, now } = this.#context;
     return { version: server.version, startedAt: server.startedAt, at: now(), rates: this.#rates() };
   }
 
   close(): void {
+    this.#states?.close();
     this.#stop();
   }
 
@@ -56,12 +59,16 @@ export class LiveEvents {
     this.#lonely = this.broadcast.clients > 0 ? 0 : this.#lonely + 1;
     if (this.#lonely > LINGER_SECONDS) {
       if (this.#states !== undefined) this.broadcast.interrupt();
+      this.#states?.close();
       this.#states = undefined;
       this.#refusals = undefined;
       this.#said.clear();
       return;
     }
     if (this.broadcast.clients > 0) this.broadcast.send('rates', this.#rates(), { transient: true });
+    if (this.broadcast.isWanted(SENSOR_RATES)) {
+      this.broadcast.send(SENSOR_RATES, this.#sensorRates(), { transient: true, extra: SENSOR_RATES });
+    }
     this.#sendStates();
     this.#sendRefusals();
     this.#sendKnocks();
@@ -72,50 +79,53 @@ export class LiveEvents {
 
   /** Compact: sums and means for each second, rounded. Queues only where something moves or has moved. */
   #rates(): object {
-    const { at, total, topics, sensors, queues } = ratesOf(this.#context);
-    const { ingest } = this.#context;
-    const queueRates = queues.map(({ uuid, length, in: came, out }) => [uuid, length, rounded(came), rounded(out)]);
+    const { ingest, monitor, queues } = this.#context;
+    const { rates } = monitor;
+    const { total } = rates;
+    const queueRates = queues.list().map(({ uuid, length }) => {
+      const { in: came, out } = rates.queue(uuid);
+      return [uuid, length, rounded(came), rounded(out)];
+    });
     const text = JSON.stringify(queueRates);
     const queuesChanged = text !== this.#sentQueues;
     this.#sentQueues = text;
     return {
-      at,
+      at: rates.second * 1_000,
       frames: rounded(total.frames),
       bytes: Math.round(total.bytes),
       connections: ingest.connections,
       topics: Object.fromEntries(
-        topics.map(({ topic, frames, bytes }) => [topic, [rounded(frames), Math.round(bytes)]]),
-      ),
-      sensors: Object.fromEntries(
-        sensors.map(({ uuid, frames, bytes }) => [uuid, [rounded(frames), Math.round(bytes)]]),
+        rates.topics().map(([topic, { frames, bytes }]) => [topic, [rounded(frames), Math.round(bytes)]]),
       ),
       ...(queuesChanged && { queues: queueRates }),
     };
   }
 
+  #sensorRates(): object {
+    const { rates } = this.#context.monitor;
+    const sensors = rates.active().map(([uuid, { frames, bytes }]) => [uuid, [rounded(frames), Math.round(bytes)]]);
+    return { at: rates.second * 1_000, sensors: Object.fromEntries(sensors) };
+  }
+
   #sendStates(): void {
-    const before = this.#states;
-    const states = statesOf(this.#context);
-    this.#states = states;
-    const words = new Map([...states].map(([uuid, { state }]) => [uuid as string, state]));
-    this.#sendAttention(attentionOf(this.#context, words, this.#context.monitor.silence.silent()));
-    if (before === undefined) return;
-    const changes: object[] = [];
-    for (const [uuid, { state, refusedFor }] of states) {
-      const was = before.get(uuid);
-      if (was?.state === state && was.refusedFor === refusedFor) continue;
-      changes.push({ uuid, state, refusedFor: refusedFor ?? null, before: was?.state ?? null });
-    }
-    for (const [uuid, was] of before) {
-      if (!states.has(uuid)) changes.push({ uuid, state: null, refusedFor: null, before: was.state });
+    const watch = this.#states ?? new StateWatch(this.#context);
+    this.#states = watch;
+    const changes = watch.look();
+    const { states } = watch;
+    if (changes.length > 0 || this.#seconds % ATTENTION_SECONDS === 0) {
+      this.#sendAttention(attentionOf(this.#context, states, this.#context.monitor.silence.silent()));
     }
     if (changes.length === 0) return;
-    const more = Math.max(0, changes.length - MAX_CHANGES);
     this.broadcast.send('states', {
-      changes: changes.slice(0, MAX_CHANGES),
-      more,
+      changes: changes.slice(0, MAX_CHANGES).map(({ uuid, before, after }) => ({
+        uuid,
+        state: after?.state ?? null,
+        refusedFor: after?.refusedFor ?? null,
+        before: before?.state ?? null,
+      })),
+      more: Math.max(0, changes.length - MAX_CHANGES),
       total: states.size,
-      byState: countByState(words.values()),
+      byState: states.counts(),
     });
   }
 

@@ -397,3 +397,26 @@ test('changes are recorded under the name of who made them', async () => {
   assert.deepEqual(changes, [uuid]);
   assert.ok(fixture.logged.some(({ level, msg }) => level === 40 && /well-known default key/.test(msg)));
 });
+
+test('a change with If-Match is made only on what was read, and says who was faster', async () => {
+  const uuid = nextUuid();
+  const made = await fixture.call('POST', '/api/v1/sensors', { json: { uuid, key: 'the key', name: 'one' } });
+  const { etag } = made.headers;
+  assert.equal(etag, '"1"');
+  const change = (name: string, tag: string) =>
+    fixture.call('PATCH', `/api/v1/sensors/${uuid}`, { json: { name }, headers: { 'if-match': tag } });
+  const changed = await change('two', etag);
+  assert.deepEqual([changed.status, changed.headers.etag], [200, '"2"']);
+  const late = await change('three', etag);
+  assert.equal(late.status, 412);
+  const { error } = late.body as { error: { code: string; message: string } };
+  assert.equal(error.code, 'D4_CHANGED_MEANWHILE');
+  assert.match(error.message, /by local \(name\) after you read it/);
+  assert.equal((await change('four', 'W/"2"')).status, 200);
+  assert.equal((await change('five', '*')).status, 200);
+  assert.equal((await change('six', '4')).status, 400);
+  const gone = (tag: string) => fixture.call('DELETE', `/api/v1/sensors/${uuid}`, { headers: { 'if-match': tag } });
+  assert.equal((await gone('"3"')).status, 412);
+  assert.equal((await gone('"4"')).status, 204);
+  assert.equal((await gone('"4"')).status, 404);
+});

@@ -3,14 +3,23 @@ import { AT, DAY_MS, HOUR_MS } from '../monitor/ledger/measures.ts';
 import { MINUTES } from '../monitor/rates/window.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
-import { History, HistoryQuery, Overview, Rates, RatesQuery } from './monitor-schemas.ts';
+import {
+  History,
+  HistoryQuery,
+  Overview,
+  Rates,
+  RatesQuery,
+  SessionsQuery,
+  SessionTimeline,
+} from './monitor-schemas.ts';
 import { overviewOf, ratesOf } from './overview.ts';
 import type { ApiApp } from './route-types.ts';
 import { UuidParam } from './schema-parts.ts';
 
 const MINUTE_MS = 60_000;
+const WEEK_MS = 7 * DAY_MS;
 
-/** `/api/v1/rates`, `/overview`, `/sensors/{uuid}/history`: how much comes, and came. */
+/** `/api/v1/rates`, `/overview`, `/sensors/{uuid}/history` and `…/sessions`: how much comes and came, and from where. */
 export function monitorRoutes(app: ApiApp, context: ApiContext): void {
   const { registry, monitor } = context;
   const tags = ['monitoring'];
@@ -66,6 +75,28 @@ export function monitorRoutes(app: ApiApp, context: ApiContext): void {
       if (registry.sensors.get(uuid) === undefined) throw notFound(`no sensor ${uuid}`);
       const { range = 'day' } = query;
       return range === 'hour' ? lastHour(monitor, uuid) : fromLedger(context, uuid, range);
+    },
+  );
+
+  app.get(
+    '/sensors/:uuid/sessions',
+    {
+      config: { access: 'viewer' },
+      schema: {
+        tags,
+        operationId: 'getSensorSessions',
+        summary: 'When a sensor was connected, and from where',
+        params: UuidParam,
+        querystring: SessionsQuery,
+        response: { 200: SessionTimeline },
+      },
+    },
+    ({ params, query }, reply) => {
+      const uuid = parseSensorId(params.uuid);
+      if (registry.sensors.get(uuid) === undefined) throw notFound(`no sensor ${uuid}`);
+      const to = query.to ?? context.now();
+      const from = query.from ?? Math.max(0, to - WEEK_MS);
+      reply.send({ from, to, items: context.sessions.of(uuid, from, to) });
     },
   );
 }

@@ -60,6 +60,36 @@ export const HistoryQuery = Type.Object(
   { additionalProperties: false },
 );
 
+export const SessionsQuery = Type.Object(
+  {
+    from: Type.Optional(Type.Integer({ minimum: 0, description: 'ms since 1970; a week before `to` if not given' })),
+    to: Type.Optional(Type.Integer({ minimum: 0, description: 'ms since 1970; now if not given' })),
+  },
+  { additionalProperties: false },
+);
+
+/** Sessions of one sensor, one type and one address that followed each other within a minute. */
+export const SessionTimeline = closed('SessionTimeline', {
+  from: time('From'),
+  to: time('To'),
+  items: Type.Array(
+    closed('SessionSpan', {
+      topic: Type.String(),
+      address: Type.String(),
+      since: time('Connected'),
+      until: time('Gone; last seen there, if it is there now'),
+      live: Type.Boolean({ description: 'Whether it is connected now' }),
+      connections: Type.Integer({
+        minimum: 1,
+        description: 'Connections of the same type from the same address, each within a minute after the one before',
+      }),
+      frames: count('Verified; 0 of a connection that was there for seconds only'),
+      bytes: count('Payload; likewise'),
+    }),
+    { description: 'The newest first: the last 500 of 90 days are kept' },
+  ),
+});
+
 const AttentionView = closed('Attention', {
   kind: words(ATTENTION_KINDS, 'What it is; match on it'),
   urgency: words(['now', 'soon', 'info'] as const, 'How urgent'),

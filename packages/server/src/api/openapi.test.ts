@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Compile } from 'typebox/compile';
 import { startApiFixture } from './api-fixture.ts';
 import { nameSchemas } from './openapi.ts';
 
@@ -8,7 +9,26 @@ interface Operation {
   summary?: string;
   description?: string;
   security?: object[];
-  responses: Record<string, unknown>;
+  requestBody?: { content?: Record<string, Media> };
+  responses: Record<string, { content?: Record<string, Media> }>;
+}
+
+interface Media {
+  schema: object;
+  example?: unknown;
+}
+
+/** Bodies and good answers. */
+function mediaOf({ requestBody, responses }: Operation): Media[] {
+  const good = Object.entries(responses).flatMap(([status, answer]) => (status.startsWith('2') ? [answer] : []));
+  return [requestBody, ...good].flatMap((each) => Object.values(each?.content ?? {}));
+}
+
+function withoutRefs(node: unknown, schemas: Record<string, unknown>): object {
+  return JSON.parse(JSON.stringify(node), (_key, value) => {
+    const name = typeof value?.$ref === 'string' ? value.$ref.split('/').at(-1) : undefined;
+    return name === undefined ? value : withoutRefs(schemas[name], schemas);
+  });
 }
 
 test('every route is described, from the schemas that validate', async () => {
@@ -35,6 +55,16 @@ test('every route is described, from the schemas that validate', async () => {
       operationId,
     );
     assert.ok(responses['4XX'], operationId);
+    for (const media of mediaOf(operation)) {
+      assert.ok(
+        media.example !== undefined,
+        `${operationId} has no example: openapi-examples.ts does not know all its texts`,
+      );
+      const schema = withoutRefs(media.schema, components.schemas);
+      if (typeof media.example === 'string') continue;
+      const [fault] = Compile(schema).Errors(media.example);
+      assert.equal(fault, undefined, `the example of ${operationId} is wrong: ${JSON.stringify(fault)}`);
+    }
   }
   const ids = operations.map(({ operationId }) => operationId);
   assert.equal(new Set(ids).size, ids.length);

@@ -5,6 +5,8 @@ import { API_ERRORS } from './api-errors.ts';
 import { type ApiDescription, docsPage } from './docs-page.ts';
 import { DOCS_STYLE } from './docs-style.ts';
 import { ReferenceErrorBody } from './drop-in-routes.ts';
+import { addExamples } from './openapi-examples.ts';
+import { IF_MATCH, takesIfMatch } from './preconditions.ts';
 import type { Access, ApiApp } from './route-types.ts';
 import { ErrorBody } from './schema-parts.ts';
 
@@ -68,6 +70,9 @@ export function describeAccess(route: Pick<RouteOptions, 'method' | 'url' | 'con
   route.schema = {
     ...route.schema,
     description: ACCESS_NOTES[access],
+    ...(takesIfMatch(route.method, route.url) && {
+      headers: { type: 'object', properties: { 'if-match': IF_MATCH } },
+    }),
     security: access === 'public' ? [] : [{ session: [] }, { bearer: [] }, { token: [] }],
     response: {
       '4xx': { ...errors, description: 'The request failed' },
@@ -92,7 +97,7 @@ export function openApiRoute(app: ApiApp): void {
       },
     },
     (_request, reply) => {
-      description ??= nameSchemas(app.swagger());
+      description ??= described(app);
       reply.send(description);
     },
   );
@@ -105,13 +110,20 @@ export function docsRoutes(app: ApiApp): void {
 
   app.get('/docs', { config: { access: 'public' }, schema: hidden }, (_request, reply) => {
     const errors = Object.entries(API_ERRORS).map(([code, error]) => ({ code, ...error }));
-    html ??= docsPage(nameSchemas(app.swagger()) as unknown as ApiDescription, errors, '/api/docs/style.css');
+    html ??= docsPage(described(app) as unknown as ApiDescription, errors, '/api/docs/style.css');
     reply.header('content-security-policy', DOCS_POLICY).type('text/html; charset=utf-8').send(html);
   });
 
   app.get('/docs/style.css', { config: { access: 'public' }, schema: hidden }, (_request, reply) => {
     reply.type('text/css; charset=utf-8').send(DOCS_STYLE);
   });
+}
+
+/** The description with examples, and with each named schema once. */
+function described(app: ApiApp): object {
+  const description = structuredClone(app.swagger());
+  addExamples(description);
+  return nameSchemas(description);
 }
 
 interface NamedSchemas {

@@ -1,18 +1,10 @@
-import type { SensorId } from '@d4ts/protocol';
 import { ALL_SENSORS, NO_SENSOR } from '../monitor/ledger/ledger.ts';
 import type { ApiContext } from './api-context.ts';
 import { attentionOf } from './attention.ts';
 import type { Overview, Rates } from './monitor-schemas.ts';
-import { countByState, type SensorState } from './sensor-state.ts';
-import { SensorViews } from './sensor-view.ts';
+import { statesOf } from './sensor-states.ts';
 
 const TOP = 10;
-
-/** The state of every sensor, as it is now. */
-export function statesOf(context: ApiContext): Map<SensorId, { state: SensorState; refusedFor?: string }> {
-  const views = new SensorViews(context);
-  return new Map([...context.registry.sensors.entries()].map(([, { value }]) => [value.uuid, views.state(value)]));
-}
 
 /** How much comes now: of all, by type, of each sensor that is sending, and of each queue. */
 export function ratesOf({ monitor, queues }: Pick<ApiContext, 'monitor' | 'queues'>): Rates {
@@ -31,12 +23,11 @@ export function ratesOf({ monitor, queues }: Pick<ApiContext, 'monitor' | 'queue
 export function overviewOf(context: ApiContext): Overview {
   const { monitor, registry, queues, archive, ingest, now } = context;
   const states = statesOf(context);
-  const words = new Map([...states].map(([uuid, { state }]) => [uuid as string, state]));
   const rates = ratesOf(context);
   const at = now();
   return {
     at,
-    sensors: { total: registry.sensors.size, byState: countByState(words.values()) },
+    sensors: { total: registry.sensors.size, byState: states.counts() },
     sessions: ingest.sessions().length,
     rates: { total: rates.total, topics: rates.topics, minutes: rates.minutes },
     today: todayOf(context, at),
@@ -58,7 +49,7 @@ export function overviewOf(context: ApiContext): Overview {
       lagMs: Math.max(0, ...archive.status().topics.map(({ lag }) => lag)),
     },
     backPressure: ingest.backPressure(),
-    attention: attentionOf(context, words, monitor.silence.silent()),
+    attention: attentionOf(context, states, monitor.silence.silent()),
   };
 }
 

@@ -24,8 +24,8 @@ export const SensorQuery = Type.Object(
     text: filterText('In uuid (with or without dashes), name, description, mail, tags or the last address'),
     type: filterText("Only those that have sent this type: its number, or a meta type's name"),
     tag: filterText('Only with this tag'),
-    mail: filterText('Only those that this address looks after'),
-    group: filterText('Only those in the group of the queue with this uuid'),
+    mail: filterText('Only those of this owner: the mail address of who looks after them'),
+    group: filterText('Only those in the group of the queue with this uuid; a queue of all sensors has all'),
     sort: Type.Optional(words(SENSOR_SORTS, 'By what; `uuid` if not given')),
     descending: Type.Optional(Type.Boolean({ description: 'The greatest first' })),
   },
@@ -43,6 +43,18 @@ export const SensorFacets = closed('SensorFacets', {
   tags: facet,
   types: facet,
   mails: facet,
+  groups: Type.Array(
+    Type.Object(
+      {
+        value: Type.String({ description: "The queue's uuid" }),
+        topic: Type.String({ description: 'What the queue is of' }),
+        description: Type.String({ description: "The queue's" }),
+        sensors: count('How many are in it'),
+      },
+      { additionalProperties: false },
+    ),
+    { description: 'Queues that are of some sensors, not of all' },
+  ),
 });
 export type SensorFacets = Static<typeof SensorFacets>;
 

@@ -99,7 +99,7 @@ test('a page of a sorted list starts after where the last item stood, though it 
 });
 
 test('what there is to filter by', async () => {
-  const { total, byState, tags, types, mails } = await ask<SensorFacets>('GET', '/sensors/facets', 200);
+  const { total, byState, tags, types, mails, groups } = await ask<SensorFacets>('GET', '/sensors/facets', 200);
   assert.deepEqual([total, byState.pending, byState.disconnected, byState.blocked], [4, 1, 3, 0]);
   assert.deepEqual(tags, [
     { value: 'ch', sensors: 2 },
@@ -110,6 +110,10 @@ test('what there is to filter by', async () => {
     ['1', '3'],
   );
   assert.deepEqual(mails[0], { value: 'ann@example.org', sensors: 2 });
+  assert.deepEqual(
+    groups.map(({ value, sensors }) => [value, sensors]),
+    [[QUEUE, 2]],
+  );
 });
 
 test('the same is done to many sensors, each for itself', async () => {

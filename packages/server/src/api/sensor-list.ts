@@ -38,6 +38,7 @@ export function sensorFacets(registry: Registry, views: SensorViews): SensorFace
     tags: counted(sensors.flatMap(({ tags = [] }) => tags)),
     types: counted(sensors.flatMap(topicsOf)),
     mails: counted(sensors.flatMap(({ mail }) => (mail === '' ? [] : [mail]))),
+    groups: groupsOf(registry),
   };
 }
 
@@ -74,6 +75,17 @@ function filterOf(registry: Registry, views: SensorViews, query: SensorQuery): (
 function textOf({ uuid, name = '', description, mail, tags = [] }: Sensor, { activity }: Registry): string {
   const address = activity.find(uuid)?.lastAddress ?? '';
   return [uuid, uuid.replaceAll('-', ''), name, description, mail, ...tags, address].join('\n').toLocaleLowerCase('en');
+}
+
+function groupsOf(registry: Registry): SensorFacets['groups'] {
+  const found: SensorFacets['groups'] = [];
+  for (const [uuid, { value }] of registry.queues.entries()) {
+    const sensors = value.filters.at(-1)?.sensors ?? 'all';
+    if (sensors === 'all') continue;
+    const registered = sensors.filter((sensor) => registry.sensors.get(sensor) !== undefined).length;
+    found.push({ value: uuid, topic: value.topic, description: value.description, sensors: registered });
+  }
+  return found.sort((a, b) => (a.description < b.description ? -1 : a.description > b.description ? 1 : 0));
 }
 
 /** The sensors whose records a queue takes now; none where there is no such queue. */

@@ -19,19 +19,21 @@ export class SensorViews {
   readonly #context: ApiContext;
   readonly #now: number;
   readonly #sessions: ReadonlyMap<SensorId, SessionInfo[]>;
-  readonly #streams: ReadonlyMap<SensorId, StreamPosition[]>;
   readonly #clones: ReadonlySet<SensorId>;
-  readonly #claimed: ReadonlyMap<SensorId | undefined, ClaimedRefusal[]>;
+  /** Needed for whole views alone. */
+  #streams: ReadonlyMap<SensorId, StreamPosition[]> | undefined;
+  #claimed: ReadonlyMap<SensorId | undefined, ClaimedRefusal[]> | undefined;
 
   constructor(context: ApiContext) {
     this.#context = context;
     this.#now = context.now();
     this.#sessions = Map.groupBy(context.ingest.sessions(), (session) => session.sensor);
-    const { journal } = context;
-    const streams = journal.topics().flatMap((topic) => journal.get(topic)?.openStreams() ?? []);
-    this.#streams = Map.groupBy(streams, ({ definition }) => definition.sensor);
     this.#clones = new Set(context.ingest.suspectedClones());
-    this.#claimed = Map.groupBy(context.registry.activity.claimedRefusals(), (refusal) => refusal.claimed);
+  }
+
+  /** The sensors with a session. */
+  connected(): ReadonlySet<SensorId> {
+    return new Set(this.#sessions.keys());
   }
 
   /** The state word, and in `refused` the reason. */
@@ -91,13 +93,27 @@ export class SensorViews {
         code,
         ...refusal,
       })),
-      claimedRefusals: (this.#claimed.get(sensor.uuid) ?? []).map(claimedRefusalView),
+      claimedRefusals: this.#claimedOf(sensor).map(claimedRefusalView),
       sessions: this.#sessions.get(sensor.uuid) ?? [],
-      openStreams: (this.#streams.get(sensor.uuid) ?? [])
+      openStreams: this.#streamsOf(sensor)
         .toSorted((a, b) => b.time - a.time)
         .slice(0, MAX_OPEN_STREAMS)
         .map(openStreamView),
     };
+  }
+
+  #streamsOf({ uuid }: Sensor): readonly StreamPosition[] {
+    const { journal } = this.#context;
+    this.#streams ??= Map.groupBy(
+      journal.topics().flatMap((topic) => journal.get(topic)?.openStreams() ?? []),
+      ({ definition }) => definition.sensor,
+    );
+    return this.#streams.get(uuid) ?? [];
+  }
+
+  #claimedOf({ uuid }: Sensor): readonly ClaimedRefusal[] {
+    this.#claimed ??= Map.groupBy(this.#context.registry.activity.claimedRefusals(), ({ claimed }) => claimed);
+    return this.#claimed.get(uuid) ?? [];
   }
 }
 

@@ -27,6 +27,8 @@ export interface HomePaths {
   readonly ledger: string;
   /** What Maltrail sensors have found. */
   readonly maltrail: string;
+  /** Who was connected from where, when. */
+  readonly sessions: string;
   readonly journal: string;
   /** The archive, unless it is configured to be elsewhere. */
   readonly archive: string;
@@ -48,6 +50,7 @@ export function homePaths(root: string): HomePaths {
     damaged: join(root, 'damaged'),
     ledger: join(root, 'ledger.sqlite'),
     maltrail: join(root, 'maltrail.sqlite'),
+    sessions: join(root, 'sessions.sqlite'),
     journal: join(root, 'journal'),
     archive: join(root, 'archive'),
     serverPem: join(root, 'server.pem'),

@@ -1,7 +1,6 @@
-import { chmodSync, existsSync } from 'node:fs';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { D4Error, type SensorId } from '@d4ts/protocol';
-import { inTransaction } from '../registry/sqlite-format.ts';
+import type { SQLInputValue } from 'node:sqlite';
+import type { SensorId } from '@d4ts/protocol';
+import { SumsStore } from '../registry/sums-store.ts';
 import { type DayCount, type GatheredThreat, type Gathering, merged, type Sighting, type Threat } from './gathering.ts';
 
 /** Format of the file of threats. */
@@ -60,36 +59,29 @@ export interface ThreatBounds {
 
 /** The file that threats are in. What a power loss takes of it is gathered from the journal again. */
 export class ThreatStore {
-  readonly #database: DatabaseSync;
-  readonly #file: string;
+  readonly #store: SumsStore;
   readonly #bounds: ThreatBounds;
-  readonly #statements = new Map<string, StatementSync>();
   readonly #marks: Marks;
   #threats: number;
 
   /** @throws {D4Error} D4_MALTRAIL_FORMAT (a newer version wrote it), D4_MALTRAIL_FAILED */
   constructor(file: string, bounds: ThreatBounds = { threats: MAX_THREATS, ms: KEPT_MS }) {
-    this.#file = file;
     this.#bounds = bounds;
-    const isNew = !existsSync(file);
-    let database: DatabaseSync | undefined;
-    try {
-      database = new DatabaseSync(file, { timeout: 1_000 });
-      if (isNew) chmodSync(file, 0o600);
-      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-      this.#database = database;
-      this.#prepareFormat();
-      const saved = new Map(
-        this.#all('SELECT name, value FROM mark').map((row) => [String(row.name), Number(row.value)]),
-      );
-      this.#marks = Object.fromEntries(
-        MARKS.map((name) => [name, saved.get(name) ?? (name === 'next' ? 1 : 0)]),
-      ) as Marks;
-      this.#threats = Number(this.#all('SELECT count(*) AS threats FROM threat')[0]?.threats);
-    } catch (error) {
-      database?.close();
-      throw error instanceof D4Error ? error : this.#failure(error);
-    }
+    this.#store = new SumsStore(
+      { file, schema: THREATS_SCHEMA, format: THREATS_FORMAT },
+      {
+        what: 'the threats in',
+        mended: 'it is made again from the journal',
+        codes: { format: 'D4_MALTRAIL_FORMAT', failed: 'D4_MALTRAIL_FAILED' },
+      },
+    );
+    const saved = new Map(
+      this.#all('SELECT name, value FROM mark').map((row) => [String(row.name), Number(row.value)]),
+    );
+    this.#marks = Object.fromEntries(
+      MARKS.map((name) => [name, saved.get(name) ?? (name === 'next' ? 1 : 0)]),
+    ) as Marks;
+    this.#threats = Number(this.#all('SELECT count(*) AS threats FROM threat')[0]?.threats);
   }
 
   /** Threats that are kept. */
@@ -117,23 +109,18 @@ export class ThreatStore {
       missed: this.#marks.missed + missed,
     };
     let threats = this.#threats;
-    try {
-      inTransaction(this.#database, () => {
-        for (const gathered of gathering.threats.values()) if (this.#saveThreat(gathered)) threats += 1;
-        for (const count of gathering.days.values()) this.#saveDay(count);
-        const old = this.#forget('last < ?', now - this.#bounds.ms);
-        const most = Math.max(0, threats - old - this.#bounds.threats);
-        const many = most === 0 ? 0 : this.#forget('last >= ?', 0, most);
-        this.#run('DELETE FROM day WHERE day < ?', Math.floor((now - this.#bounds.ms) / DAY_MS));
-        threats -= old + many;
-        marks.tooOld += old;
-        marks.tooMany += many;
-        for (const name of MARKS)
-          this.#run('INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)', name, marks[name]);
-      });
-    } catch (error) {
-      throw this.#failure(error);
-    }
+    this.#store.transaction(() => {
+      for (const gathered of gathering.threats.values()) if (this.#saveThreat(gathered)) threats += 1;
+      for (const count of gathering.days.values()) this.#saveDay(count);
+      const old = this.#forget('last < ?', now - this.#bounds.ms);
+      const most = Math.max(0, threats - old - this.#bounds.threats);
+      const many = most === 0 ? 0 : this.#forget('last >= ?', 0, most);
+      this.#run('DELETE FROM day WHERE day < ?', Math.floor((now - this.#bounds.ms) / DAY_MS));
+      threats -= old + many;
+      marks.tooOld += old;
+      marks.tooMany += many;
+      for (const name of MARKS) this.#run('INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)', name, marks[name]);
+    });
     // Only what is certain to be committed counts.
     Object.assign(this.#marks, marks);
     this.#threats = threats;
@@ -191,32 +178,27 @@ export class ThreatStore {
   forgetSensor(sensor: SensorId, after: number): number | undefined {
     let gone = 0;
     let last: number | undefined;
-    try {
-      inTransaction(this.#database, () => {
-        const some = this.#all('SELECT id FROM threat WHERE id > ? ORDER BY id LIMIT ?', after, FORGET_AT_A_TIME);
-        last = some.length === 0 ? undefined : Number(some.at(-1)?.id);
-        const seen = 'FROM sighting WHERE threat > ? AND threat <= ? AND sensor = ?';
-        for (const { threat, events } of this.#all(`SELECT threat, events ${seen}`, after, last ?? after, sensor)) {
-          this.#run('UPDATE threat SET events = events - ? WHERE id = ?', Number(events), Number(threat));
-        }
-        this.#run(`DELETE ${seen}`, after, last ?? after, sensor);
-        gone = this.#all(
-          'DELETE FROM threat WHERE id > ? AND id <= ? AND events <= 0 RETURNING id',
-          after,
-          last ?? after,
-        ).length;
-        if (last === undefined) this.#run('DELETE FROM day WHERE sensor = ?', sensor);
-      });
-    } catch (error) {
-      throw this.#failure(error);
-    }
+    this.#store.transaction(() => {
+      const some = this.#all('SELECT id FROM threat WHERE id > ? ORDER BY id LIMIT ?', after, FORGET_AT_A_TIME);
+      last = some.length === 0 ? undefined : Number(some.at(-1)?.id);
+      const seen = 'FROM sighting WHERE threat > ? AND threat <= ? AND sensor = ?';
+      for (const { threat, events } of this.#all(`SELECT threat, events ${seen}`, after, last ?? after, sensor)) {
+        this.#run('UPDATE threat SET events = events - ? WHERE id = ?', Number(events), Number(threat));
+      }
+      this.#run(`DELETE ${seen}`, after, last ?? after, sensor);
+      gone = this.#all(
+        'DELETE FROM threat WHERE id > ? AND id <= ? AND events <= 0 RETURNING id',
+        after,
+        last ?? after,
+      ).length;
+      if (last === undefined) this.#run('DELETE FROM day WHERE sensor = ?', sensor);
+    });
     this.#threats -= gone;
     return last;
   }
 
   close(): void {
-    this.#statements.clear();
-    this.#database.close();
+    this.#store.close();
   }
 
   /** @returns whether it is a new one */
@@ -266,41 +248,12 @@ export class ThreatStore {
     return rows.length;
   }
 
-  #prepareFormat(): void {
-    const version = Number(this.#all('PRAGMA user_version')[0]?.user_version);
-    if (version > THREATS_FORMAT) {
-      const message = `${this.#file} has format ${version}, and this version of the program knows ${THREATS_FORMAT}: start the newer version that wrote it`;
-      throw new D4Error('D4_MALTRAIL_FORMAT', message);
-    }
-    if (version === THREATS_FORMAT) return;
-    inTransaction(this.#database, () =>
-      this.#database.exec(`${THREATS_SCHEMA} PRAGMA user_version = ${THREATS_FORMAT}`),
-    );
-  }
-
   #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#prepare(sql).all(...values);
+    return this.#store.prepare(sql).all(...values);
   }
 
   #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#prepare(sql).run(...values);
-  }
-
-  #prepare(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const made = this.#database.prepare(sql);
-    this.#statements.set(sql, made);
-    return made;
-  }
-
-  #failure(error: unknown): D4Error {
-    const why = error instanceof Error ? error.message : String(error);
-    return new D4Error(
-      'D4_MALTRAIL_FAILED',
-      `the threats in ${this.#file} failed: ${why}; if it is damaged, move it away: it is made again from the journal`,
-      error,
-    );
+    this.#store.prepare(sql).run(...values);
   }
 }
 

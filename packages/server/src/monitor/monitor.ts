@@ -6,7 +6,7 @@ import { Alerts } from './alerts/alerts.ts';
 import type { AlertSettings } from './alerts/port.ts';
 import { Silence } from './alerts/silence.ts';
 import type { Counting } from './ledger/counting.ts';
-import type { Ledger } from './ledger/ledger.ts';
+import { ALL_SENSORS, type Ledger } from './ledger/ledger.ts';
 import { QueueCounts } from './ledger/queue-counts.ts';
 import { CommitMeter } from './metrics/commit-meter.ts';
 import { type RatedQueue, Rates } from './rates/rates.ts';
@@ -21,6 +21,8 @@ export interface MonitorOptions {
   readonly journal: Journal;
   readonly queues: { list(): readonly RatedQueue[] };
   readonly alerts: AlertSettings;
+  /** Files that were damaged and are set aside, by name. */
+  readonly damagedFiles: () => readonly string[];
   /** The server's certificate, PEM. */
   readonly certificate: () => string;
   readonly log: Logger;
@@ -40,10 +42,11 @@ export class Monitor {
   readonly #listeners = new Set<() => void>();
   readonly #log: Logger;
   #timer: NodeJS.Timeout | undefined;
+  #ending: { readonly pem: string; readonly at: number } | undefined;
   #closed = false;
 
   constructor(options: MonitorOptions) {
-    const { ledger, counting, registry, journal, queues, certificate, log } = options;
+    const { ledger, counting, registry, journal, queues, certificate, damagedFiles, log } = options;
     this.#certificate = certificate;
     this.ledger = ledger;
     this.#counting = counting;
@@ -52,7 +55,13 @@ export class Monitor {
     this.rates = new Rates(registry.activity, Date.now());
     this.commits = new CommitMeter(journal);
     this.silence = new Silence(registry, Date.now());
-    this.alerts = new Alerts({ registry, silence: this.silence, settings: options.alerts, log });
+    this.alerts = new Alerts({
+      registry,
+      silence: this.silence,
+      settings: options.alerts,
+      damage: () => ({ files: damagedFiles(), items: damagedItems(ledger) }),
+      log,
+    });
     this.#queueCounts = new QueueCounts(ledger, queues.list());
     ledger.beforeSaving(() => {
       if (!this.#closed) this.#queueCounts.takeOver(queues.list(), Date.now());
@@ -66,7 +75,10 @@ export class Monitor {
 
   /** When the server's certificate ends, ms since 1970. */
   certificateEndsAt(): number {
-    return new X509Certificate(this.#certificate()).validToDate.getTime();
+    const pem = this.#certificate();
+    // It is asked for each second, and seldom another one.
+    if (this.#ending?.pem !== pem) this.#ending = { pem, at: new X509Certificate(pem).validToDate.getTime() };
+    return this.#ending.at;
   }
 
   /** Resolved when everything that is committed now is in the ledger. */
@@ -101,4 +113,8 @@ export class Monitor {
       }
     }
   }
+}
+
+function damagedItems(ledger: Ledger): number {
+  return ledger.of(ALL_SENSORS).reduce((sum, series) => sum + series.total('damagedRecords'), 0);
 }

@@ -8,6 +8,11 @@ export type Schemas = components['schemas'];
 /** The HTTP interface, typed after the server's own description of it; app.tsx adds the session's token to what changes something. */
 export const api = createClient<paths>({ baseUrl: '/', credentials: 'same-origin' });
 
+/** For a change that is to be made only if what it changes still has this revision. */
+export function ifMatch(revision: number): { 'if-match': string } {
+  return { 'if-match': `"${revision}"` };
+}
+
 /** What openapi-fetch resolves with. */
 interface Answer<T> {
   data?: T;

@@ -1,5 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, use, useEffect, useState, useSyncExternalStore } from 'react';
+import { changeStates, isLongList } from './sensor-lists.ts';
 import { SESSION_KEY } from './session-key.ts';
 
 /** What the server says of the present, each second. Rates are frames and bytes a second. */
@@ -9,7 +10,6 @@ export interface LiveRates {
   readonly bytes: number;
   readonly connections: number;
   readonly topics: Readonly<Record<string, readonly [frames: number, bytes: number]>>;
-  readonly sensors: Readonly<Record<string, readonly [frames: number, bytes: number]>>;
 }
 
 /** Whether the page hears from the server, and what it has heard. */
@@ -65,7 +65,9 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       for (const key of keys) stale.add(key);
       due ??= setTimeout(() => {
         due = undefined;
-        for (const key of stale) void client.invalidateQueries({ queryKey: [key] });
+        for (const key of stale) {
+          void client.invalidateQueries({ queryKey: [key], predicate: (query) => !isLongList(query) });
+        }
         stale.clear();
       }, STALE_MS);
     }
@@ -75,7 +77,14 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       events = source;
       source.addEventListener('hello', () => store.change({ connected: true }));
       source.addEventListener('rates', ({ data }) => store.add(JSON.parse(data)));
-      source.addEventListener('states', () => outdate('sensors', 'overview', 'status'));
+      source.addEventListener('states', ({ data }) => {
+        changeStates(client, JSON.parse(data).changes);
+        outdate('sensors', 'overview', 'status');
+      });
+      // Too much was missed, or left out for this page: everything may be out of date.
+      for (const event of ['missed', 'dropped']) {
+        source.addEventListener(event, () => outdate('sensors', 'overview', 'status'));
+      }
       source.addEventListener('attention', () => outdate('overview'));
       source.addEventListener('knocks', () => outdate('status', 'overview'));
       source.addEventListener('disk', () => outdate('overview'));

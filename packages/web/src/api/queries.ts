@@ -1,6 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { answered, api } from './client.ts';
 import type { paths } from './schema.d.ts';
+import { partsOf } from './sensor-lists.ts';
 
 /*
  * What the pages ask the server for, each with the key that it is kept under. Keys begin with what a change would make
@@ -151,7 +152,8 @@ export const sensorList = (filter: SensorFilter) =>
     initialPageParam: '',
     getNextPageParam: ({ next }) => next ?? undefined,
     placeholderData: keepPreviousData,
-    refetchInterval: REFRESH_MS,
+    // Each part is asked for anew: the more there are, the rarer.
+    refetchInterval: ({ state }) => REFRESH_MS * Math.max(1, partsOf(state.data)),
   });
 
 /** How many sensors are in each state, and have each tag, type and mail address. */
@@ -193,6 +195,27 @@ export const history = (uuid: string, range: HistoryRange) =>
       answered(api.GET('/api/v1/sensors/{uuid}/history', { params: { path: { uuid }, query: { range } } })),
     placeholderData: keepPreviousData,
     refetchInterval: 60_000,
+  });
+
+/** How far back sessions are shown. */
+export type SessionRange = 'day' | 'week' | 'month';
+
+const RANGES_MS: Readonly<Record<SessionRange, number>> = {
+  day: 86_400_000,
+  week: 7 * 86_400_000,
+  month: 30 * 86_400_000,
+};
+
+/** Who was connected as a sensor, and from where. */
+export const pastSessions = (uuid: string, range: SessionRange) =>
+  queryOptions({
+    queryKey: ['sensors', 'sessions', uuid, range],
+    queryFn: () => {
+      const query = { from: Date.now() - RANGES_MS[range] };
+      return answered(api.GET('/api/v1/sensors/{uuid}/sessions', { params: { path: { uuid }, query } }));
+    },
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
   });
 
 /** Whether what a sensor sent is what is kept, and what is missing. */
@@ -293,3 +316,10 @@ export const auditRecords = (filter: { text?: string; who?: string; kind?: strin
     initialPageParam: '',
     getNextPageParam: ({ next }) => (next === null ? undefined : String(next)),
   });
+
+/** Tokens with which sensors register themselves. What is made stale with the sensors: one that enrols has used one. */
+export const enrolments = queryOptions({
+  queryKey: ['sensors', 'enrolments'],
+  queryFn: () => answered(api.GET('/api/v1/enrolments')),
+  refetchInterval: REFRESH_MS,
+});

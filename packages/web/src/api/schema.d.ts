@@ -272,6 +272,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/enrolments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tokens with which sensors register themselves, the newest first; with the role sensor_register, the own
+         * @description For everybody who is signed in.
+         */
+        get: operations["listEnrolments"];
+        put?: never;
+        /**
+         * Makes a token with which a sensor registers itself; it is shown this once
+         * @description For the roles sensor_register, user and admin.
+         */
+        post: operations["addEnrolment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrolments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revokes a token: no sensor can use it any more; those that have stay
+         * @description For the roles sensor_register, user and admin.
+         */
+        delete: operations["revokeEnrolment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/enrolments/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Registers a new sensor and answers with its client's configuration directory (.tar.gz), the key in it; `content-location` names the sensor
+         * @description For the roles sensor_register, user and admin.
+         */
+        post: operations["makeConfiguration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -1244,6 +1308,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sensors/{uuid}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * When a sensor was connected, and from where
+         * @description For the roles viewer, user and admin.
+         */
+        get: operations["getSensorSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sensors/{uuid}/tail": {
         parameters: {
             query?: never;
@@ -1660,16 +1744,16 @@ export interface components {
         Alert: {
             /** @description Sent, ms since 1970 */
             at: number;
-            /** @description Sensors it is about */
+            /** @description Sensors, or damaged files and items, it is about */
             count: number;
             /** @description Empty where no way is set */
             deliveries: components["schemas"]["AlertDelivery"][];
             id: number;
             /**
-             * @description Sensors are silent, or back; or a test
+             * @description Sensors are silent, or back; something is damaged; or a test
              * @enum {string}
              */
-            kind: "silent" | "back" | "test";
+            kind: "silent" | "back" | "damaged" | "test";
             /** @description The first 20 of them */
             sensors: components["schemas"]["AlertedSensor"][];
             /** @description For people */
@@ -1897,7 +1981,7 @@ export interface components {
              * @description The reason
              * @enum {string}
              */
-            code: "blocked-address" | "too-many-failures" | "foreign-alpn" | "failed-handshake" | "too-many-connections" | "uuid-not-v4" | "blocked-uuid" | "not-registered" | "too-many-sensors" | "pending" | "revoked" | "type-not-accepted" | "acknowledged-only" | "size-over-limit" | "hmac-wrong" | "uuid-changed" | "type-changed" | "no-meta-header" | "bad-meta-header" | "meta-type-not-accepted" | "not-the-format" | "header-timeout" | "payload-timeout" | "too-many-sessions" | "bad-message" | "stream-ahead" | "stream-forked" | "stream-ended" | "stream-not-yours" | "stream-replaced";
+            code: "blocked-address" | "too-many-failures" | "foreign-alpn" | "failed-handshake" | "too-many-connections" | "uuid-not-v4" | "blocked-uuid" | "not-registered" | "too-many-sensors" | "pending" | "revoked" | "type-not-accepted" | "acknowledged-only" | "size-over-limit" | "hmac-wrong" | "uuid-changed" | "type-changed" | "no-meta-header" | "bad-meta-header" | "meta-type-not-accepted" | "not-the-format" | "header-timeout" | "payload-timeout" | "too-many-sessions" | "bad-message" | "stream-ahead" | "stream-forked" | "stream-ended" | "stream-not-yours" | "stream-replaced" | "enroll-too-many-attempts" | "enroll-token-unknown" | "enroll-token-expired" | "enroll-token-used" | "enroll-token-revoked" | "enroll-uuid-taken";
             /** @description How often */
             count: number;
             /** @description First, ms since 1970 */
@@ -1914,6 +1998,33 @@ export interface components {
         ClockAccepted: {
             /** @description Whether the age rules were paused */
             changed: boolean;
+        };
+        /** ConfigurationDraft */
+        ConfigurationDraft: {
+            /** @description They may send at once, else somebody approves them. For the roles user and admin */
+            approve?: boolean;
+            /**
+             * @description For `d4 client`, the Go client, or the C client with socat
+             * @enum {string}
+             */
+            client: "d4" | "go" | "c";
+            description?: string;
+            mail?: string;
+            /** @description What people call it */
+            name?: string;
+            /**
+             * @description HOST:PORT by which sensors reach this server, a name or address of its certificate; if not given, where it listens, or the certificate's first name
+             * @example d4.example.org:4443
+             */
+            server?: string;
+            /** @description Words to find it by; all of them are replaced */
+            tags?: string[];
+            /**
+             * @description What they are to send: an accepted type's number, or an accepted meta type's name; 3 if not given
+             * @example 3
+             * @example maltrail
+             */
+            type?: string;
         };
         /** Credential */
         Credential: {
@@ -1999,6 +2110,92 @@ export interface components {
             /** @description Ended */
             sessions: number;
         };
+        /** Enrolment */
+        Enrolment: {
+            /** @description Its sensors may send at once */
+            approve: boolean;
+            /** @description Who made it */
+            author: string;
+            /** @description Made, ms since 1970 */
+            createdAt: number;
+            description: string;
+            /** @description Works until then, ms since 1970 */
+            expiresAt: number;
+            /**
+             * @description Names the token; says nothing about its secret
+             * @example 8f1172cf625b99f6
+             */
+            id: string;
+            mail: string;
+            /** @description Sensors that may use it */
+            maxUses: number;
+            /** @description What the sensor will be called; may be empty. With several uses, numbered */
+            name: string;
+            /** @description Revoked, ms since 1970, or null */
+            revokedAt: number | null;
+            /** @description Where they are sent to */
+            server: string;
+            /**
+             * @description Whether it can be used, or why not
+             * @enum {string}
+             */
+            state: "open" | "used" | "expired" | "revoked";
+            tags: string[];
+            /** @description What its sensors are told to send */
+            type: string;
+            /** @description Sensors that have used it, the first first */
+            uses: {
+                /** @description Where from */
+                address: string;
+                /** @description Used, ms since 1970 */
+                at: number;
+                sensor: string;
+            }[];
+        };
+        /** EnrolmentAdded */
+        EnrolmentAdded: {
+            /**
+             * @description To be typed on the sensor
+             * @example npx d4 client enroll d4e1_… -c d4-sensor
+             */
+            command: string;
+            enrolment: components["schemas"]["Enrolment"];
+            /**
+             * @description What the sensor is given: address, fingerprint of the CA, and a secret; it is not kept
+             * @example d4e1_…
+             */
+            token: string;
+        };
+        /** EnrolmentDraft */
+        EnrolmentDraft: {
+            /** @description They may send at once, else somebody approves them. For the roles user and admin */
+            approve?: boolean;
+            description?: string;
+            /** @description Works until then, at most a year; a day if not given, ms since 1970 */
+            expiresAt?: number;
+            mail?: string;
+            /** @description How many sensors may use it; 1 if not given */
+            maxUses?: number;
+            /** @description What people call it */
+            name?: string;
+            /**
+             * @description HOST:PORT by which sensors reach this server, a name or address of its certificate; if not given, where it listens, or the certificate's first name
+             * @example d4.example.org:4443
+             */
+            server?: string;
+            /** @description Words to find it by; all of them are replaced */
+            tags?: string[];
+            /**
+             * @description What they are to send: an accepted type's number, or an accepted meta type's name; 3 if not given
+             * @example 3
+             * @example maltrail
+             */
+            type?: string;
+        };
+        /** EnrolmentList */
+        EnrolmentList: {
+            items: components["schemas"]["Enrolment"][];
+        };
         /** Erasure */
         Erasure: {
             /** @description Who asked for it */
@@ -2026,7 +2223,7 @@ export interface components {
                  * @description Stable; match on it
                  * @enum {string}
                  */
-                code: "D4_BAD_REQUEST" | "D4_BAD_UUID" | "D4_BAD_KEY" | "D4_BAD_TYPE" | "D4_BAD_GROUP" | "D4_BAD_CERTIFICATE" | "D4_BAD_PASSWORD" | "D4_BAD_EXPORTER" | "D4_BAD_BLOCK" | "D4_TOKEN_MISSING" | "D4_TOKEN_UNKNOWN" | "D4_LOGIN_FAILED" | "D4_SESSION_ENDED" | "D4_CSRF" | "D4_PASSWORD_CHANGE_NEEDED" | "D4_FORBIDDEN" | "D4_NOT_FOUND" | "D4_METHOD_NOT_ALLOWED" | "D4_REQUEST_TIMEOUT" | "D4_CONFLICT" | "D4_OTHER_AUTHORITY" | "D4_LAST_ADMINISTRATOR" | "D4_QUEUE_FULL" | "D4_TOO_MANY_CLAIMED" | "D4_FILE_GONE" | "D4_BODY_TOO_LARGE" | "D4_ADDRESS_TOO_LONG" | "D4_UNSUPPORTED_MEDIA" | "D4_TYPE_NOT_ACCEPTED" | "D4_TOO_MANY_ATTEMPTS" | "D4_LOCKED_OUT" | "D4_TOO_MANY_STREAMS" | "D4_RATE_LIMITED" | "D4_HEADERS_TOO_LARGE" | "D4_INTERNAL" | "D4_TOO_BUSY" | "D4_NOT_READY";
+                code: "D4_BAD_REQUEST" | "D4_BAD_UUID" | "D4_BAD_KEY" | "D4_BAD_TYPE" | "D4_BAD_GROUP" | "D4_BAD_CERTIFICATE" | "D4_BAD_PASSWORD" | "D4_BAD_EXPORTER" | "D4_BAD_SERVER" | "D4_BAD_BLOCK" | "D4_TOKEN_MISSING" | "D4_TOKEN_UNKNOWN" | "D4_LOGIN_FAILED" | "D4_SESSION_ENDED" | "D4_CSRF" | "D4_PASSWORD_CHANGE_NEEDED" | "D4_FORBIDDEN" | "D4_NOT_FOUND" | "D4_METHOD_NOT_ALLOWED" | "D4_REQUEST_TIMEOUT" | "D4_CONFLICT" | "D4_OTHER_AUTHORITY" | "D4_LAST_ADMINISTRATOR" | "D4_QUEUE_FULL" | "D4_TOO_MANY_CLAIMED" | "D4_FILE_GONE" | "D4_CHANGED_MEANWHILE" | "D4_BODY_TOO_LARGE" | "D4_ADDRESS_TOO_LONG" | "D4_UNSUPPORTED_MEDIA" | "D4_TYPE_NOT_ACCEPTED" | "D4_TOO_MANY_ATTEMPTS" | "D4_LOCKED_OUT" | "D4_TOO_MANY_STREAMS" | "D4_RATE_LIMITED" | "D4_HEADERS_TOO_LARGE" | "D4_INTERNAL" | "D4_TOO_BUSY" | "D4_NOT_READY";
                 /** @description For people: what was wrong, and what to do */
                 message: string;
             };
@@ -2293,7 +2490,7 @@ export interface components {
             delivered: number;
             /** @description Items that queues dropped */
             dropped: number;
-            /** @description Came again and were recognised */
+            /** @description Offered again though the server had them, and recognised */
             duplicateBytes: number;
             gaps: {
                 /** @description How many */
@@ -3156,7 +3353,7 @@ export interface components {
             /** @description Verified: the HMAC was right, or the key is not at fault */
             refusals: components["schemas"]["SensorRefusal"][];
             /** @description In state `refused`: the reason of the last verified refusal */
-            refusedFor: ("blocked-address" | "too-many-failures" | "foreign-alpn" | "failed-handshake" | "too-many-connections" | "uuid-not-v4" | "blocked-uuid" | "not-registered" | "too-many-sensors" | "pending" | "revoked" | "type-not-accepted" | "acknowledged-only" | "size-over-limit" | "hmac-wrong" | "uuid-changed" | "type-changed" | "no-meta-header" | "bad-meta-header" | "meta-type-not-accepted" | "not-the-format" | "header-timeout" | "payload-timeout" | "too-many-sessions" | "bad-message" | "stream-ahead" | "stream-forked" | "stream-ended" | "stream-not-yours" | "stream-replaced") | null;
+            refusedFor: ("blocked-address" | "too-many-failures" | "foreign-alpn" | "failed-handshake" | "too-many-connections" | "uuid-not-v4" | "blocked-uuid" | "not-registered" | "too-many-sensors" | "pending" | "revoked" | "type-not-accepted" | "acknowledged-only" | "size-over-limit" | "hmac-wrong" | "uuid-changed" | "type-changed" | "no-meta-header" | "bad-meta-header" | "meta-type-not-accepted" | "not-the-format" | "header-timeout" | "payload-timeout" | "too-many-sessions" | "bad-message" | "stream-ahead" | "stream-forked" | "stream-ended" | "stream-not-yours" | "stream-replaced" | "enroll-too-many-attempts" | "enroll-token-unknown" | "enroll-token-expired" | "enroll-token-used" | "enroll-token-revoked" | "enroll-uuid-taken") | null;
             /**
              * @description What an administrator has decided
              * @enum {string}
@@ -3267,6 +3464,17 @@ export interface components {
             byState: {
                 [key: string]: number;
             };
+            /** @description Queues that are of some sensors, not of all */
+            groups: {
+                /** @description The queue's */
+                description: string;
+                /** @description How many are in it */
+                sensors: number;
+                /** @description What the queue is of */
+                topic: string;
+                /** @description The queue's uuid */
+                value: string;
+            }[];
             mails: {
                 /** @description How many */
                 sensors: number;
@@ -3343,7 +3551,7 @@ export interface components {
              * @description The reason
              * @enum {string}
              */
-            code: "blocked-address" | "too-many-failures" | "foreign-alpn" | "failed-handshake" | "too-many-connections" | "uuid-not-v4" | "blocked-uuid" | "not-registered" | "too-many-sensors" | "pending" | "revoked" | "type-not-accepted" | "acknowledged-only" | "size-over-limit" | "hmac-wrong" | "uuid-changed" | "type-changed" | "no-meta-header" | "bad-meta-header" | "meta-type-not-accepted" | "not-the-format" | "header-timeout" | "payload-timeout" | "too-many-sessions" | "bad-message" | "stream-ahead" | "stream-forked" | "stream-ended" | "stream-not-yours" | "stream-replaced";
+            code: "blocked-address" | "too-many-failures" | "foreign-alpn" | "failed-handshake" | "too-many-connections" | "uuid-not-v4" | "blocked-uuid" | "not-registered" | "too-many-sensors" | "pending" | "revoked" | "type-not-accepted" | "acknowledged-only" | "size-over-limit" | "hmac-wrong" | "uuid-changed" | "type-changed" | "no-meta-header" | "bad-meta-header" | "meta-type-not-accepted" | "not-the-format" | "header-timeout" | "payload-timeout" | "too-many-sessions" | "bad-message" | "stream-ahead" | "stream-forked" | "stream-ended" | "stream-not-yours" | "stream-replaced" | "enroll-too-many-attempts" | "enroll-token-unknown" | "enroll-token-expired" | "enroll-token-used" | "enroll-token-revoked" | "enroll-uuid-taken";
             /** @description How often */
             count: number;
             lastAddress: string;
@@ -3411,6 +3619,32 @@ export interface components {
             topic: string;
             /** @description Whether it is signed with a key that was replaced, and holds for a while only */
             usesPreviousKey?: boolean;
+        };
+        /** SessionSpan */
+        SessionSpan: {
+            address: string;
+            /** @description Payload; likewise */
+            bytes: number;
+            /** @description Connections of the same type from the same address, each within a minute after the one before */
+            connections: number;
+            /** @description Verified; 0 of a connection that was there for seconds only */
+            frames: number;
+            /** @description Whether it is connected now */
+            live: boolean;
+            /** @description Connected, ms since 1970 */
+            since: number;
+            topic: string;
+            /** @description Gone; last seen there, if it is there now, ms since 1970 */
+            until: number;
+        };
+        /** SessionTimeline */
+        SessionTimeline: {
+            /** @description From, ms since 1970 */
+            from: number;
+            /** @description The newest first: the last 500 of 90 days are kept */
+            items: components["schemas"]["SessionSpan"][];
+            /** @description To, ms since 1970 */
+            to: number;
         };
         /** Setting */
         Setting: {
@@ -4026,7 +4260,6 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example 3:17 */
                 id: string;
             };
             cookie?: never;
@@ -4070,7 +4303,6 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @example 3:17 */
                 id: string;
             };
             cookie?: never;
@@ -4361,10 +4593,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /**
-                 * @description With `/` written as `%2F`
-                 * @example 192.0.2.0%2F24
-                 */
+                /** @description With `/` written as `%2F` */
                 target: string;
             };
             cookie?: never;
@@ -4516,9 +4745,174 @@ export interface operations {
             };
         };
     };
-    watchEvents: {
+    listEnrolments: {
         parameters: {
             query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentList"];
+                };
+            };
+        };
+    };
+    addEnrolment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolmentDraft"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnrolmentAdded"];
+                };
+            };
+        };
+    };
+    revokeEnrolment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Enrolment"];
+                };
+            };
+        };
+    };
+    makeConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigurationDraft"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+        };
+    };
+    watchEvents: {
+        parameters: {
+            query?: {
+                /** @description `sensor-rates`: as well, each second, frames and bytes a second of each sensor that sends */
+                with?: "sensor-rates";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -4685,7 +5079,10 @@ export interface operations {
                 /** @description Only if it is still this one */
                 revision?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -4723,7 +5120,10 @@ export interface operations {
     changeExporter: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -4770,7 +5170,10 @@ export interface operations {
                 /** @description Only if it is still this one */
                 revision?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -4813,7 +5216,10 @@ export interface operations {
                 /** @description Only if it is still this one */
                 revision?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -4989,10 +5395,7 @@ export interface operations {
                 limit?: number;
                 /** @description Seen by this sensor: its UUID */
                 sensor?: string;
-                /**
-                 * @description Of one of these severities, with commas between them
-                 * @example high,medium
-                 */
+                /** @description Of one of these severities, with commas between them */
                 severity?: string;
                 /** @description Of this source address */
                 source?: string;
@@ -5094,10 +5497,7 @@ export interface operations {
                 limit?: number;
                 /** @description Seen by this sensor: its UUID */
                 sensor?: string;
-                /**
-                 * @description Of one of these severities, with commas between them
-                 * @example high,medium
-                 */
+                /** @description Of one of these severities, with commas between them */
                 severity?: string;
                 /** @description `last` if not given */
                 sort?: "last" | "first" | "events" | "severity";
@@ -5140,33 +5540,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "items": [
-                     *         {
-                     *           "source": "10.0.0.66",
-                     *           "trail": "evil-test-domain.com",
-                     *           "severity": "high",
-                     *           "type": "DNS",
-                     *           "info": "malware (test)",
-                     *           "reference": "(static)",
-                     *           "events": 3,
-                     *           "first": 1795321575000,
-                     *           "last": 1795321580000,
-                     *           "firstStamp": "2026-11-22 04:26:15.874827",
-                     *           "lastStamp": "2026-11-22 04:26:15.879605",
-                     *           "sensors": [
-                     *             {
-                     *               "sensor": "5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b",
-                     *               "name": "d4-sensor-1",
-                     *               "events": 3
-                     *             }
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "next": null
-                     *     }
-                     */
                     "application/json": components["schemas"]["MaltrailThreatPage"];
                 };
             };
@@ -5693,10 +6066,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -5735,12 +6105,12 @@ export interface operations {
     removeQueue: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -5777,12 +6147,12 @@ export interface operations {
     changeQueue: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -5825,12 +6195,12 @@ export interface operations {
     acknowledgeRecords: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -5873,12 +6243,12 @@ export interface operations {
     issueQueueCredential: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -5921,12 +6291,12 @@ export interface operations {
     revokeQueueCredential: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -5963,12 +6333,12 @@ export interface operations {
     flushQueue: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6012,10 +6382,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6057,12 +6424,12 @@ export interface operations {
                 /** @description At most so many; 1 if not given */
                 count?: number;
             };
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6112,10 +6479,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6156,12 +6520,12 @@ export interface operations {
     releaseRecords: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6204,12 +6568,12 @@ export interface operations {
     replayIntoQueue: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6252,7 +6616,10 @@ export interface operations {
     cancelReplay: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 /** @description Its id */
                 replay: string;
@@ -6293,12 +6660,12 @@ export interface operations {
     rewindQueue: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6500,20 +6867,17 @@ export interface operations {
                 after?: string;
                 /** @description The greatest first */
                 descending?: boolean;
-                /** @description Only those in the group of the queue with this uuid */
+                /** @description Only those in the group of the queue with this uuid; a queue of all sensors has all */
                 group?: string;
                 /** @description At most so many; 1,000 if not given */
                 limit?: number;
-                /** @description Only those that this address looks after */
+                /** @description Only those of this owner: the mail address of who looks after them */
                 mail?: string;
                 /** @description Only with this decision */
                 registration?: "pending" | "approved" | "revoked";
                 /** @description By what; `uuid` if not given */
                 sort?: "uuid" | "name" | "state" | "lastSeen" | "bytesToday" | "createdAt" | "mail";
-                /**
-                 * @description Only in one of these states, with commas between them
-                 * @example receiving,quiet
-                 */
+                /** @description Only in one of these states, with commas between them */
                 state?: string;
                 /** @description Only with this tag */
                 tag?: string;
@@ -6604,10 +6968,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6646,12 +7007,12 @@ export interface operations {
     removeSensor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6688,12 +7049,12 @@ export interface operations {
     changeSensor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6736,12 +7097,12 @@ export interface operations {
     approveSensor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6780,12 +7141,12 @@ export interface operations {
     eraseSensorData: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6829,10 +7190,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6871,12 +7229,12 @@ export interface operations {
     replaceSensorKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6919,12 +7277,12 @@ export interface operations {
     endKeyOverlap: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -6963,12 +7321,12 @@ export interface operations {
     revealSensorKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -7007,12 +7365,12 @@ export interface operations {
     kickSensor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -7062,10 +7420,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -7104,12 +7459,12 @@ export interface operations {
     revokeSensor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -7145,6 +7500,52 @@ export interface operations {
             };
         };
     };
+    getSensorSessions: {
+        parameters: {
+            query?: {
+                /** @description ms since 1970; a week before `to` if not given */
+                from?: number;
+                /** @description ms since 1970; now if not given */
+                to?: number;
+            };
+            header?: never;
+            path: {
+                /** @description With or without dashes */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionTimeline"];
+                };
+            };
+        };
+    };
     watchSensorRecords: {
         parameters: {
             query?: {
@@ -7155,10 +7556,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /**
-                 * @description With or without dashes
-                 * @example 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b
-                 */
+                /** @description With or without dashes */
                 uuid: string;
             };
             cookie?: never;
@@ -7684,7 +8082,10 @@ export interface operations {
     removeType: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -7722,7 +8123,10 @@ export interface operations {
     changeType: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -7853,7 +8257,6 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @example operator@example.org */
                 mail: string;
             };
             cookie?: never;
@@ -7892,9 +8295,11 @@ export interface operations {
     removeUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /** @example operator@example.org */
                 mail: string;
             };
             cookie?: never;
@@ -7931,9 +8336,11 @@ export interface operations {
     changeUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /** @example operator@example.org */
                 mail: string;
             };
             cookie?: never;
@@ -7976,9 +8383,11 @@ export interface operations {
     resetPassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /** @example operator@example.org */
                 mail: string;
             };
             cookie?: never;
@@ -8021,9 +8430,11 @@ export interface operations {
     endSessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /** @example operator@example.org */
                 mail: string;
             };
             cookie?: never;
@@ -8062,9 +8473,11 @@ export interface operations {
     addToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
             path: {
-                /** @example operator@example.org */
                 mail: string;
             };
             cookie?: never;

@@ -1,6 +1,7 @@
 import { Table, useComputedColorScheme } from '@mantine/core';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
+import { FONTS } from '../theme.ts';
 import classes from './chart.module.css';
 import { formatLocal } from './format.ts';
 import { useWidth } from './width.ts';
@@ -61,7 +62,7 @@ export function Chart({
       stroke: text,
       grid: { stroke: line, width: 1 },
       ticks: { show: false },
-      font: '11px Inter, system-ui, sans-serif',
+      font: `11px ${FONTS}`,
     };
     const chart = new uPlot(
       {

@@ -1,24 +1,27 @@
-import { useClipboard } from '@mantine/hooks';
-import { IconCheck, IconCopy } from '@tabler/icons-react';
+import { useState } from 'react';
 import classes from './parts.module.css';
+
+/** So long it says that it has copied, ms. */
+const COPIED_MS = 1_000;
 
 /** Puts a text into the clipboard. @param what it is, for its name: `Copy uuid` */
 export function CopyButton({ value, what }: { value: string; what: string }) {
-  const { copied, copy } = useClipboard({ timeout: 1_000 });
+  const [copied, setCopied] = useState(false);
   const label = copied ? 'Copied' : `Copy ${what}`;
-  // A plain button: there is one in each row of the long lists.
+  // A plain button whose mark is the style sheet's: there is one in each row of the long lists.
   return (
     <button
       type="button"
       className={classes.copy}
+      data-copied={copied || undefined}
       aria-label={label}
       title={label}
-      onClick={(event) => {
+      onClick={async (event) => {
         event.stopPropagation();
-        copy(value);
+        await navigator.clipboard.writeText(value);
+        setCopied(true);
+        setTimeout(() => setCopied(false), COPIED_MS);
       }}
-    >
-      {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
-    </button>
+    />
   );
 }

@@ -1,4 +1,3 @@
-import { Checkbox } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import {
@@ -10,10 +9,9 @@ import {
   useLayoutEffect,
   useMemo,
   useRef,
-  useState,
 } from 'react';
 import classes from './data-table.module.css';
-import { useWidth } from './width.ts';
+import { usePlace } from './width.ts';
 
 /** One column of a `DataTable`. */
 export interface Column<T> {
@@ -73,14 +71,9 @@ export function DataTable<T>({
   rowHeight?: number;
   more?: () => void;
 }) {
-  const body = useRef<HTMLDivElement>(null);
-  const [width, measure] = useWidth();
-  const [offset, setOffset] = useState(0);
+  const [place, measure] = usePlace();
+  const { width = 0, top: offset = 0 } = place ?? {};
   const lastChosen = useRef<string | undefined>(undefined);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what stands above the table may have changed with its rows
-  useLayoutEffect(() => {
-    if (body.current !== null) setOffset(body.current.getBoundingClientRect().top + window.scrollY);
-  }, [rows.length, width]);
   const virtualizer = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => rowHeight,
@@ -91,13 +84,14 @@ export function DataTable<T>({
       return row === undefined ? index : keyOf(row);
     },
   });
-  const items = virtualizer.getVirtualItems();
+  // Before it is known what there is room for, rows would be drawn twice.
+  const items = place === undefined ? [] : virtualizer.getVirtualItems();
   const lastShown = items.at(-1)?.index ?? 0;
   useEffect(() => {
     if (more !== undefined && rows.length < total && lastShown >= rows.length - 20) more();
   }, [more, rows.length, total, lastShown]);
 
-  const shown = useMemo(() => columns.filter(({ from = 0 }) => width === 0 || width >= from), [columns, width]);
+  const shown = useMemo(() => columns.filter(({ from = 0 }) => width >= from), [columns, width]);
   const tracks = [...(selection === undefined ? [] : ['20px']), ...shown.map((column) => column.width)].join(' ');
   const all = selection !== undefined && rows.length > 0 && rows.every((row) => selection.chosen.has(keyOf(row)));
 
@@ -124,7 +118,6 @@ export function DataTable<T>({
   return (
     // biome-ignore lint/a11y/useSemanticElements: a table element cannot leave out the rows that are not on the screen
     <div
-      ref={measure}
       role="table"
       aria-label={label}
       aria-rowcount={total + 1}
@@ -137,12 +130,14 @@ export function DataTable<T>({
         {selection !== undefined && (
           // biome-ignore lint/a11y/useSemanticElements: as above
           // biome-ignore lint/a11y/useFocusableInteractive: its checkbox does
-          <div role="columnheader">
-            <Checkbox
-              size="xs"
+          <div role="columnheader" className={classes.choice}>
+            <input
+              type="checkbox"
               aria-label="Choose all that are listed"
               checked={all}
-              indeterminate={!all && selection.chosen.size > 0}
+              ref={(input) => {
+                if (input !== null) input.indeterminate = !all && selection.chosen.size > 0;
+              }}
               onChange={() => selection.change(all ? new Set() : new Set(rows.map(keyOf)))}
             />
           </div>
@@ -152,7 +147,7 @@ export function DataTable<T>({
         ))}
       </div>
       {/* biome-ignore lint/a11y/useSemanticElements: as above */}
-      <div role="rowgroup" ref={body} className={classes.body} style={{ height: virtualizer.getTotalSize() }}>
+      <div role="rowgroup" ref={measure} className={classes.body} style={{ height: virtualizer.getTotalSize() }}>
         {items.map((item) => {
           const row = rows[item.index];
           if (row === undefined) return null;

@@ -1,7 +1,7 @@
 import { Alert, Button, Skeleton } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import type { UseQueryResult } from '@tanstack/react-query';
-import type { ReactNode } from 'react';
+import { type ReactNode, useDeferredValue } from 'react';
 import { problemOf } from '../api/problem.ts';
 
 /** Shows what a query brings: a skeleton until then, what went wrong if it fails, and old data rather than none. */
@@ -15,11 +15,13 @@ export function Loaded<T>({
   rows?: number;
   children: (data: T) => ReactNode;
 }) {
-  if (query.data !== undefined) {
+  // Drawn in slices: nobody waits for what comes, but for what they type and scroll.
+  const data = useDeferredValue(query.data);
+  if (data !== undefined) {
     return (
       <>
         {query.isError && <ProblemAlert error={query.error} again={() => query.refetch()} stale />}
-        {children(query.data)}
+        {children(data)}
       </>
     );
   }

@@ -116,12 +116,23 @@ export function Empty({
 }
 
 /** Text for a terminal or a program, to be copied whole. */
-export function Code({ children, label, copy }: { children: string; label: string; copy: ReactNode }) {
+export function Code({
+  children,
+  label,
+  copy,
+  wrap = false,
+}: {
+  children: string;
+  label: string;
+  copy: ReactNode;
+  /** In as many lines as it takes: for one long line. */
+  wrap?: boolean;
+}) {
   return (
     <div className={classes.code}>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
       <section tabIndex={0} aria-label={label}>
-        <pre>{children}</pre>
+        <pre style={wrap ? { whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' } : undefined}>{children}</pre>
       </section>
       {copy}
     </div>

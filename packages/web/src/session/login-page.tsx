@@ -1,8 +1,8 @@
-import { Button, Paper, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { Paper, PasswordInput, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { SESSION_KEY } from '../api/session-key.ts';
-import { FormProblem } from '../parts/form-problem.tsx';
+import { FormEnd } from '../parts/form-problem.tsx';
 import { Door } from './door.tsx';
 import { signIn } from './session-api.ts';
 
@@ -41,10 +41,9 @@ export function LoginPage() {
               visibilityToggleButtonProps={{ 'aria-label': 'Show the password' }}
               {...form.getInputProps('password')}
             />
-            <FormProblem error={login.error} />
-            <Button type="submit" loading={login.isPending} fullWidth mt={4}>
+            <FormEnd change={login} fullWidth mt={4}>
               Sign in
-            </Button>
+            </FormEnd>
           </Stack>
         </form>
       </Paper>

@@ -1,7 +1,7 @@
-import { Button, PasswordInput, Stack } from '@mantine/core';
+import { PasswordInput, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
-import { FormProblem } from '../parts/form-problem.tsx';
+import { FormEnd } from '../parts/form-problem.tsx';
 import { changePassword, type SessionFacts } from './session-api.ts';
 
 /** The server asks for as many; said here before it has to. */
@@ -61,10 +61,9 @@ export function PasswordForm({
           key={form.key('again')}
           {...form.getInputProps('again')}
         />
-        <FormProblem error={change.error} />
-        <Button type="submit" loading={change.isPending} mt={4}>
+        <FormEnd change={change} mt={4}>
           {submit}
-        </Button>
+        </FormEnd>
       </Stack>
     </form>
   );

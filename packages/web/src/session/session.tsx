@@ -1,5 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { createContext, type ReactNode, use } from 'react';
+import { createContext, type ReactNode, use, useDeferredValue } from 'react';
 import { SESSION_KEY } from '../api/session-key.ts';
 import { ProblemAlert } from '../parts/loaded.tsx';
 import { ChangePasswordPage } from './change-password-page.tsx';
@@ -12,7 +12,9 @@ const Session = createContext<SessionFacts | null>(null);
 /** Lets in who is signed in; the others get the login page, or are asked for a new password first. */
 export function SessionGate({ children }: { children: ReactNode }) {
   const query = useQuery({ queryKey: SESSION_KEY, queryFn: fetchSession, staleTime: 60_000, retry: false });
-  if (query.data === undefined) {
+  // Everything behind the gate is drawn in slices, not in one task.
+  const session = useDeferredValue(query.data);
+  if (session === undefined) {
     if (!query.isError) return <Door busy />;
     return (
       <Door>
@@ -20,9 +22,9 @@ export function SessionGate({ children }: { children: ReactNode }) {
       </Door>
     );
   }
-  if (query.data === null) return <LoginPage />;
-  if (query.data.mustChangePassword) return <ChangePasswordPage session={query.data} />;
-  return <Session value={query.data}>{children}</Session>;
+  if (session === null) return <LoginPage />;
+  if (session.mustChangePassword) return <ChangePasswordPage session={session} />;
+  return <Session value={session}>{children}</Session>;
 }
 
 /** Who is signed in. */

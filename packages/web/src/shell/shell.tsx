@@ -4,6 +4,7 @@ import { IconMenu2 } from '@tabler/icons-react';
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 import logo from '../favicon.svg';
+import { usePageLinks } from '../parts/page-link.tsx';
 import { Navigation } from './navigation-list.tsx';
 import classes from './shell.module.css';
 import { Shortcuts } from './shortcuts.tsx';
@@ -15,6 +16,7 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const main = useRef<HTMLElement>(null);
   const shown = useRef(path);
+  usePageLinks();
 
   // Whoever follows a link by keyboard or hears the page read goes on in the new page, not behind the link.
   useEffect(() => {

@@ -54,7 +54,7 @@ class BackupWriter {
 
   async *entries(): AsyncGenerator<Buffer> {
     const { paths, archiveRoot, journal } = this.#source;
-    for (const database of [paths.registry, paths.ledger, paths.maltrail]) {
+    for (const database of [paths.registry, paths.ledger, paths.maltrail, paths.sessions]) {
       if (existsSync(database)) yield* this.#database(database);
     }
     for (const file of settingFiles(paths)) yield* this.#file(file);

@@ -54,9 +54,10 @@ export async function checkHome(options: HomeCheckOptions): Promise<HomeCheck> {
     const opened = await checkRegistry(paths, findings, options);
     const registry = opened?.registry;
     try {
-      const { ledger, threats } = sumsDatabases(paths);
+      const { ledger, threats, sessions } = sumsDatabases(paths);
       await checkSums('ledger', ledger, paths, findings, log);
       await checkSums('threats', threats, paths, findings, log);
+      await checkSums('sessions', sessions, paths, findings, log);
       const counts: ArchiveCounts = { files: 0, hashed: 0 };
       const journal = await checkJournalAndFiles(paths, findings, options, registry, counts);
       if (registry !== undefined) checkCursors(paths, registry, journal, findings);

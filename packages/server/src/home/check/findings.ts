@@ -1,5 +1,5 @@
 /** A part of a home. */
-export type CheckedPart = 'home' | 'keys' | 'registry' | 'ledger' | 'threats' | 'journal' | 'archive';
+export type CheckedPart = 'home' | 'keys' | 'registry' | 'ledger' | 'threats' | 'sessions' | 'journal' | 'archive';
 
 /** Something that is not as it should be. */
 export interface Finding {

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox';
 import Value from 'typebox/value';
 import type { Registry } from '../../registry/port.ts';
 import type { ReportedSensor } from './flap-suppression.ts';
-import { ALERT_KINDS, type SentAlert } from './port.ts';
+import { ALERT_KINDS, type Damage, type SentAlert } from './port.ts';
 
 const ROLE = 'alerts';
 /** Alerts that are kept. */
@@ -36,6 +36,8 @@ const BookSchema = Type.Object({
       ),
     }),
   ),
+  /** What people were told is damaged. */
+  damage: Type.Optional(Type.Object({ files: Type.Array(Type.String()), items: Type.Integer() })),
   reported: Type.Array(
     Type.Object({
       sensor: Type.Unsafe<SensorId>(Type.String()),
@@ -56,6 +58,8 @@ export class AlertBook {
   readonly #registry: Pick<Registry, 'loadProgress' | 'saveProgress'>;
   #nextId = 1;
   #alerts: SentAlert[] = [];
+  /** What people were told is damaged. */
+  damage: Damage = { files: [], items: 0 };
   /** As it was saved. */
   readonly reported: readonly [SensorId, ReportedSensor][] = [];
 
@@ -64,6 +68,7 @@ export class AlertBook {
     const book = bookFrom(registry.loadProgress(ROLE));
     if (book === undefined) return;
     this.#nextId = book.nextId;
+    this.damage = book.damage ?? this.damage;
     this.#alerts = book.alerts.map(({ deliveries, ...alert }) => ({
       ...alert,
       deliveries: deliveries.map(({ error, ...delivery }) => ({ ...delivery, error: error ?? undefined })),
@@ -97,6 +102,7 @@ export class AlertBook {
         sensors: [...sensors],
         deliveries: deliveries.map(({ error, ...delivery }) => ({ ...delivery, error: error ?? null })),
       })),
+      damage: { files: [...this.damage.files], items: this.damage.items },
       reported: reported.map(([sensor, { heardSince, ...state }]) => ({
         sensor,
         ...state,

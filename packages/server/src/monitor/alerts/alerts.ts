@@ -5,7 +5,7 @@ import type { Registry, Sensor } from '../../registry/port.ts';
 import { AlertBook } from './alert-book.ts';
 import { FlapSuppression } from './flap-suppression.ts';
 import { mail } from './mail.ts';
-import type { Alert, AlertedSensor, AlertKind, AlertSettings, AlertWay, Delivery, SentAlert } from './port.ts';
+import type { Alert, AlertedSensor, AlertKind, AlertSettings, AlertWay, Damage, Delivery, SentAlert } from './port.ts';
 import type { Silence } from './silence.ts';
 import { webhook } from './webhook.ts';
 
@@ -13,19 +13,24 @@ import { webhook } from './webhook.ts';
 const RETRIES_MS = [2_000, 15_000, 60_000];
 /** Sensors that one alert names. */
 const MAX_SENSORS = 100;
+/** How often it is looked for damage, in seconds. */
+const DAMAGE_SECONDS = 5;
+/** Damaged files that one alert names. */
+const MAX_FILES = 5;
 
 export interface AlertsOptions {
   readonly registry: Registry;
   readonly silence: Silence;
   readonly settings: AlertSettings;
+  readonly damage: () => Damage;
   readonly log: Logger;
   /** ms since 1970 */
   readonly now?: () => number;
 }
 
 /**
- * Tells people of watched sensors that have fallen silent, and that are back: by web hook and mail. All that falls
- * silent within the gathering time is one message.
+ * Tells people of watched sensors that have fallen silent, and that are back, and of damage: by web hook and mail. All that
+ * falls silent within the gathering time is one message.
  */
 export class Alerts {
   readonly #options: AlertsOptions;
@@ -37,6 +42,7 @@ export class Alerts {
   readonly #sending = new Set<Promise<unknown>>();
   #gathered: Record<'silent' | 'back', Set<SensorId>> = { silent: new Set(), back: new Set() };
   #gatheringSince: number | undefined;
+  #seconds = 0;
 
   constructor(options: AlertsOptions) {
     this.#options = options;
@@ -61,6 +67,8 @@ export class Alerts {
   /** To be called each second. */
   tick(): void {
     const now = this.#now();
+    if (this.#seconds % DAMAGE_SECONDS === 0) this.#lookForDamage();
+    this.#seconds += 1;
     const { registry, silence, settings } = this.#options;
     const intervalOf = (uuid: SensorId): number | undefined => {
       const sensor = registry.sensors.get(uuid)?.value;
@@ -89,6 +97,25 @@ export class Alerts {
     }
   }
 
+  /** What was not damaged when people were last told is told; what was put right may be damaged again. */
+  #lookForDamage(): void {
+    const now = this.#options.damage();
+    const before = this.#book.damage;
+    this.#book.damage = now;
+    const files = now.files.filter((name) => !before.files.includes(name));
+    const items = Math.max(0, now.items - before.items);
+    if (files.length + items === 0) return;
+    const shown = files.slice(0, MAX_FILES).join(', ');
+    const parts = [
+      ...(items > 0 ? [`${items} items of the journal are damaged and cannot be read`] : []),
+      ...(files.length > 0
+        ? [`${files.length} damaged files were set aside in the home's folder damaged (${shown})`]
+        : []),
+    ];
+    const said = { count: files.length + items, summary: `${parts.join('; ')}: look at the log and at d4 fsck` };
+    this.#track(this.#tell('damaged', [], RETRIES_MS, said));
+  }
+
   /** Sends a test on every way, once. @returns what became of it */
   test(): Promise<SentAlert> {
     return this.#tell('test', [], []);
@@ -106,12 +133,17 @@ export class Alerts {
     void work.finally(() => this.#sending.delete(work));
   }
 
-  async #tell(kind: AlertKind, uuids: readonly SensorId[], retries: readonly number[]): Promise<SentAlert> {
+  async #tell(
+    kind: AlertKind,
+    uuids: readonly SensorId[],
+    retries: readonly number[],
+    said?: Pick<Alert, 'count' | 'summary'>,
+  ): Promise<SentAlert> {
     const { log } = this.#options;
     const sensors = uuids.slice(0, MAX_SENSORS).flatMap((uuid) => this.#alerted(uuid));
-    const facts = { kind, at: this.#now(), count: uuids.length, sensors };
-    const alert: Alert = { id: this.#book.takeId(), ...facts, summary: summaryOf(kind, uuids.length, sensors) };
-    log.warn({ alert: kind, sensors: uuids.slice(0, MAX_SENSORS), count: uuids.length }, alert.summary);
+    const { count, summary } = said ?? { count: uuids.length, summary: summaryOf(kind, uuids.length, sensors) };
+    const alert: Alert = { id: this.#book.takeId(), kind, at: this.#now(), count, sensors, summary };
+    log.warn({ alert: kind, sensors: uuids.slice(0, MAX_SENSORS), count }, summary);
     const deliveries = await Promise.all(this.#ways.map((way) => this.#deliver(way, alert, retries)));
     const sent = { ...alert, deliveries };
     this.#book.add(sent);

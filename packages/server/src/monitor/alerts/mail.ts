@@ -38,6 +38,6 @@ function bodyOf({ summary, at, count, sensors }: Alert): string {
     const about = [description, mail].filter((text) => text !== '').map(oneLine);
     return `- ${uuid}: ${[...about, seen, `expected every ${expectedIntervalSeconds} s`].join(', ')}`;
   });
-  const more = count > sensors.length ? [`… and ${count - sensors.length} more`] : [];
+  const more = sensors.length > 0 && count > sensors.length ? [`… and ${count - sensors.length} more`] : [];
   return [`${summary} (${new Date(at).toISOString()})`, '', ...lines, ...more, ''].join('\n');
 }

@@ -1,6 +1,6 @@
 import type { SensorId } from '@d4ts/protocol';
 
-export const ALERT_KINDS = ['silent', 'back', 'test'] as const;
+export const ALERT_KINDS = ['silent', 'back', 'damaged', 'test'] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
 /** What an alert says of a sensor. */
@@ -22,14 +22,21 @@ export interface Delivery {
   readonly attempts: number;
 }
 
-/** One message to people: of one sensor, or of all that fell silent together. */
+/** What is known to be damaged: files that were set aside in the home, by name, and items of the journal that cannot be read. */
+export interface Damage {
+  readonly files: readonly string[];
+  readonly items: number;
+}
+
+/** One message to people: of one sensor, or of all that fell silent together; or of damage. */
 export interface Alert {
   readonly id: number;
   readonly kind: AlertKind;
   /** ms since 1970 */
   readonly at: number;
-  /** How many sensors it is about, and the first 100 of them. */
+  /** How many sensors, or damaged files and items, it is about. */
   readonly count: number;
+  /** The first 100 of them. */
   readonly sensors: readonly AlertedSensor[];
   /** For people, one line. */
   readonly summary: string;

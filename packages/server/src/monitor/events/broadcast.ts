@@ -10,15 +10,20 @@ const HEARTBEAT = Buffer.from(': still here\n\n');
 export interface EventOptions {
   /** It is worth nothing later: not sent again to those who come back. */
   readonly transient?: boolean;
+  /** Only those get it who asked for it by this name. */
+  readonly extra?: string;
 }
 
 interface KeptEvent {
   readonly number: number;
+  /** ms since 1970 */
+  readonly at: number;
   readonly bytes: Buffer;
 }
 
 interface Client {
   readonly to: Writable;
+  readonly extras: ReadonlySet<string>;
   /** Events that were left out for it since the last one that it got. */
   missed: number;
 }
@@ -30,12 +35,17 @@ interface Client {
 export class Broadcast {
   readonly #name: string;
   readonly #clients = new Set<Client>();
+  readonly #recentMs: number;
   #kept: KeptEvent[] = [];
   #number = 0;
 
-  /** @param name of this run of the server: ids of another run are not understood */
-  constructor(name: string) {
+  /**
+   * @param name of this run of the server: ids of another run are not understood
+   * @param recentMs who comes for the first time gets the events of so long: a page asks for lists before its stream is open
+   */
+  constructor(name: string, recentMs = 0) {
     this.#name = name;
+    this.#recentMs = recentMs;
   }
 
   get clients(): number {
@@ -43,14 +53,21 @@ export class Broadcast {
   }
 
   /** Sends an event to all. @param data JSON */
-  send(event: string, data: unknown, { transient = false }: EventOptions = {}): void {
+  send(event: string, data: unknown, { transient = false, extra }: EventOptions = {}): void {
     if (!transient) this.#number += 1;
     const bytes = this.#text(event, data, !transient);
     if (!transient) {
-      this.#kept.push({ number: this.#number, bytes });
+      this.#kept.push({ number: this.#number, at: Date.now(), bytes });
       if (this.#kept.length > KEPT_EVENTS) this.#kept.shift();
     }
-    for (const client of this.#clients) this.#sendTo(client, bytes);
+    for (const client of this.#clients) {
+      if (extra === undefined || client.extras.has(extra)) this.#sendTo(client, bytes);
+    }
+  }
+
+  /** Whether anybody asked for it. */
+  isWanted(extra: string): boolean {
+    return [...this.#clients].some(({ extras }) => extras.has(extra));
   }
 
   /** Forgets what was kept: who comes back is told that it has missed something. */
@@ -62,10 +79,11 @@ export class Broadcast {
   /**
    * Adds a client, which gets everything from now on; first what it has missed.
    * @param lastId the id of the last event that it got
+   * @param extras what it gets that others do not
    * @returns how to take it out again
    */
-  add(to: Writable, lastId: string | undefined, hello: unknown): () => void {
-    const client: Client = { to, missed: 0 };
+  add(to: Writable, lastId: string | undefined, hello: unknown, extras: readonly string[] = []): () => void {
+    const client: Client = { to, extras: new Set(extras), missed: 0 };
     to.write(this.#text('hello', hello, true));
     for (const bytes of this.#since(lastId)) to.write(bytes);
     this.#clients.add(client);
@@ -91,7 +109,10 @@ export class Broadcast {
   }
 
   #since(lastId: string | undefined): Buffer[] {
-    if (lastId === undefined || lastId === '') return [];
+    if (lastId === undefined || lastId === '') {
+      const since = Date.now() - this.#recentMs;
+      return this.#kept.filter(({ at }) => at > since).map(({ bytes }) => bytes);
+    }
     const [, name, text = ''] = /^(.*)-(\d{1,15})$/.exec(lastId) ?? [];
     const last = Number(text);
     const first = this.#kept[0]?.number ?? this.#number + 1;

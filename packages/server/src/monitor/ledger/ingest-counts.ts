@@ -8,6 +8,7 @@ const SENT_AGAIN = 'sent-again';
 export class IngestCounts {
   readonly #ledger: Ledger;
   readonly #now: () => number;
+  readonly #openListeners: ((sensor: SensorId, topic: string) => void)[] = [];
 
   constructor(ledger: Ledger, now: () => number = Date.now) {
     this.#ledger = ledger;
@@ -16,6 +17,12 @@ export class IngestCounts {
 
   opened(sensor: SensorId, topic: string): void {
     this.#ledger.series(sensor, topic).open += 1;
+    for (const listener of this.#openListeners) listener(sensor, topic);
+  }
+
+  /** Calls `listener` whenever a stream begins. */
+  onOpened(listener: (sensor: SensorId, topic: string) => void): void {
+    this.#openListeners.push(listener);
   }
 
   ended(

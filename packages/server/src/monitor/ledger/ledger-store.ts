@@ -1,8 +1,5 @@
-import { chmodSync, existsSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
-import { D4Error } from '@d4ts/protocol';
-import { inTransaction } from '../../registry/sqlite-format.ts';
+import { SumsStore } from '../../registry/sums-store.ts';
 import { AT, HOUR_MS, MEASURES, REASON_KINDS, type ReasonCount } from './measures.ts';
 import { Series, type SeriesSnapshot } from './series.ts';
 
@@ -69,52 +66,28 @@ export const LEDGER_SCHEMA = `
 
 /** `ledger.sqlite`: sums by hour and day, and how far the journal is in them, saved in one transaction. */
 export class LedgerStore {
-  readonly #database: DatabaseSync;
-  readonly #file: string;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #store: SumsStore;
 
   /** @throws {D4Error} D4_LEDGER_FORMAT (a newer version wrote it), D4_LEDGER_FAILED */
   constructor(file: string) {
-    this.#file = file;
-    const isNew = !existsSync(file);
-    let database: DatabaseSync | undefined;
-    try {
-      database = new DatabaseSync(file, { timeout: 1_000 });
-      if (isNew) chmodSync(file, 0o600);
-      // What a power loss takes from the write-ahead log is taken whole, and is read from the journal again.
-      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
-      this.#database = database;
-      this.#prepareFormat();
-    } catch (error) {
-      database?.close();
-      throw error instanceof D4Error ? error : this.#failure(error);
-    }
-  }
-
-  #prepareFormat(): void {
-    const version = Number(Object.values(this.#database.prepare('PRAGMA user_version').get() ?? {})[0]);
-    if (version > LEDGER_FORMAT) {
-      throw new D4Error(
-        'D4_LEDGER_FORMAT',
-        `${this.#file} has format ${version}, and this version of the program knows ${LEDGER_FORMAT}: start the newer version that wrote it`,
-      );
-    }
-    if (version === LEDGER_FORMAT) return;
-    inTransaction(this.#database, () => this.#database.exec(`${LEDGER_SCHEMA} PRAGMA user_version = ${LEDGER_FORMAT}`));
+    this.#store = new SumsStore(
+      { file, schema: LEDGER_SCHEMA, format: LEDGER_FORMAT },
+      {
+        what: 'the ledger',
+        mended: 'a new one begins at the next start',
+        codes: { format: 'D4_LEDGER_FORMAT', failed: 'D4_LEDGER_FAILED' },
+      },
+    );
   }
 
   /** All series with their totals, and what they have of the day (UTC) of `now`. */
   load(now: number): Series[] {
-    try {
-      return this.#load(now);
-    } catch (error) {
-      throw this.#failure(error);
-    }
+    return this.#store.guarded(() => this.#load(now));
   }
 
   #load(now: number): Series[] {
     const byId = new Map<number, Series>();
-    for (const row of this.#prepare('SELECT * FROM series').iterate()) {
+    for (const row of this.#store.prepare('SELECT * FROM series').iterate()) {
       const series = new Series(String(row.sensor), String(row.topic));
       series.id = Number(row.id);
       series.totals.set(countsIn(row.totals));
@@ -124,7 +97,7 @@ export class LedgerStore {
       byId.set(series.id, series);
     }
     const today = Math.floor(now / HOUR_MS / 24) * 24;
-    const rows = this.#prepare('SELECT series, counts FROM hour WHERE period >= ? AND period < ?');
+    const rows = this.#store.prepare('SELECT series, counts FROM hour WHERE period >= ? AND period < ?');
     for (const row of rows.iterate(today, today + 24)) {
       const series = byId.get(Number(row.series));
       const counts = countsIn(row.counts);
@@ -135,19 +108,21 @@ export class LedgerStore {
   }
 
   progress(): Map<string, number> {
-    const rows = this.#prepare('SELECT topic, sequence FROM progress').all();
+    const rows = this.#store.prepare('SELECT topic, sequence FROM progress').all();
     // A sequence that is none, in a damaged file, must not become that of the journal.
     const sound = rows.filter(({ sequence }) => Number.isSafeInteger(sequence));
     return new Map(sound.map(({ topic, sequence }) => [String(topic), Number(sequence)]));
   }
 
   mark(name: string): string | undefined {
-    const row = this.#prepare('SELECT value FROM mark WHERE name = ?').get(name);
+    const row = this.#store.prepare('SELECT value FROM mark WHERE name = ?').get(name);
     return row === undefined ? undefined : String(row.value);
   }
 
   setMark(name: string, value: string): void {
-    this.#guarded(() => this.#prepare('INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)').run(name, value));
+    this.#store.guarded(() =>
+      this.#store.prepare('INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)').run(name, value),
+    );
   }
 
   /**
@@ -160,20 +135,15 @@ export class LedgerStore {
     progress: ReadonlyMap<string, number>,
   ): Promise<void> {
     const saved: (() => void)[] = [];
-    try {
-      this.#database.exec('BEGIN IMMEDIATE');
+    await this.#store.longTransaction(async () => {
       for (const [at, snapshot] of changed.entries()) {
         saved.push(this.#saveSeries(snapshot));
         if (at % SERIES_AT_A_TIME === SERIES_AT_A_TIME - 1) await setImmediate();
       }
       for (const gap of gaps) this.#saveGap(gap);
-      const save = this.#prepare('INSERT OR REPLACE INTO progress (topic, sequence) VALUES (?, ?)');
+      const save = this.#store.prepare('INSERT OR REPLACE INTO progress (topic, sequence) VALUES (?, ?)');
       for (const [topic, sequence] of progress) save.run(topic, sequence);
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw this.#failure(error);
-    }
+    });
     // Only what is certain to be committed may be taken for saved.
     for (const note of saved) note();
   }
@@ -181,11 +151,13 @@ export class LedgerStore {
   /** @returns what notes in the series that it is saved */
   #saveSeries({ series, totals, seen, hours }: SeriesSnapshot): () => void {
     const { sensor, topic } = series;
-    const row = this.#prepare(
-      `INSERT INTO series (sensor, topic, seenFrames, seenBytes, seenSessions, totals) VALUES (?, ?, ?, ?, ?, ?)
+    const row = this.#store
+      .prepare(
+        `INSERT INTO series (sensor, topic, seenFrames, seenBytes, seenSessions, totals) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET seenFrames = excluded.seenFrames, seenBytes = excluded.seenBytes,
        seenSessions = excluded.seenSessions, totals = excluded.totals RETURNING id`,
-    ).get(sensor, topic, seen.frames, seen.bytes, seen.sessions, countsText(totals));
+      )
+      .get(sensor, topic, seen.frames, seen.bytes, seen.sessions, countsText(totals));
     const id = Number(row?.id);
     let { savedHour } = series;
     for (const { hour, values, reasons } of hours) {
@@ -201,32 +173,38 @@ export class LedgerStore {
   }
 
   #counts(table: Period, period: number, series: number): number[] {
-    const row = this.#prepare(`SELECT counts FROM ${table} WHERE period = ? AND series = ?`).get(period, series);
+    const row = this.#store.prepare(`SELECT counts FROM ${table} WHERE period = ? AND series = ?`).get(period, series);
     return countsIn(row?.counts);
   }
 
   #saveCounts(table: Period, period: number, series: number, counts: readonly number[]): void {
-    const save = this.#prepare(`INSERT OR REPLACE INTO ${table} (period, series, counts) VALUES (?, ?, ?)`);
+    const save = this.#store.prepare(`INSERT OR REPLACE INTO ${table} (period, series, counts) VALUES (?, ?, ?)`);
     save.run(period, series, countsText(counts));
   }
 
   #addReason(table: 'hour_reason' | 'day_reason', period: number, series: number, of: ReasonCount): void {
-    this.#prepare(
-      `INSERT INTO ${table} (period, series, kind, reason, count, bytes) VALUES (?, ?, ?, ?, ?, ?)
+    this.#store
+      .prepare(
+        `INSERT INTO ${table} (period, series, kind, reason, count, bytes) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET count = count + excluded.count, bytes = bytes + excluded.bytes`,
-    ).run(period, series, of.kind, of.reason, of.count, of.bytes);
+      )
+      .run(period, series, of.kind, of.reason, of.count, of.bytes);
   }
 
   #saveGap({ sensor, topic, stream, time, from, to, cause, kind }: GapRow): void {
-    this.#prepare(
-      `INSERT INTO gap (series, time, stream, "from", "to", cause, kind)
+    this.#store
+      .prepare(
+        `INSERT INTO gap (series, time, stream, "from", "to", cause, kind)
        SELECT id, ?, ?, ?, ?, ?, ? FROM series WHERE sensor = ? AND topic = ?`,
-    ).run(time, stream, from ?? null, to ?? null, cause, kind, sensor, topic);
-    this.#prepare(
-      `DELETE FROM gap WHERE id <= (SELECT gap.id FROM series JOIN gap ON gap.series = series.id
+      )
+      .run(time, stream, from ?? null, to ?? null, cause, kind, sensor, topic);
+    this.#store
+      .prepare(
+        `DELETE FROM gap WHERE id <= (SELECT gap.id FROM series JOIN gap ON gap.series = series.id
        WHERE series.sensor = ? AND series.topic = ? ORDER BY gap.id DESC LIMIT 1 OFFSET ?)
        AND series = (SELECT id FROM series WHERE sensor = ? AND topic = ?)`,
-    ).run(sensor, topic, GAPS_KEPT_PER_SERIES, sensor, topic);
+      )
+      .run(sensor, topic, GAPS_KEPT_PER_SERIES, sensor, topic);
   }
 
   /**
@@ -249,9 +227,9 @@ export class LedgerStore {
   }
 
   #range(table: Period, series: number, first: number, last: number): Row[] {
-    const held = this.#prepare(
-      `SELECT (SELECT min(period) FROM ${table}) AS first, (SELECT max(period) FROM ${table}) AS last`,
-    ).get();
+    const held = this.#store
+      .prepare(`SELECT (SELECT min(period) FROM ${table}) AS first, (SELECT max(period) FROM ${table}) AS last`)
+      .get();
     if (typeof held?.first !== 'number') return [];
     const unit = table === 'hour' ? HOUR_MS : 24 * HOUR_MS;
     const given = [Math.max(first, held.first), Math.min(last, Number(held.last)), series] as const;
@@ -259,16 +237,16 @@ export class LedgerStore {
     // One look-up for each period: the rows of all series of a period lie together, so that saving touches few pages.
     const periods = 'WITH RECURSIVE p(n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM p WHERE n < ?2)';
     const rows = new Map<number, Row>();
-    const cells = this.#prepare(
-      `${periods} SELECT t.* FROM p CROSS JOIN ${table} t ON t.period = p.n AND t.series = ?3`,
-    ).iterate(...given);
+    const cells = this.#store
+      .prepare(`${periods} SELECT t.* FROM p CROSS JOIN ${table} t ON t.period = p.n AND t.series = ?3`)
+      .iterate(...given);
     for (const cell of cells) {
       const period = Number(cell.period);
       rows.set(period, { start: period * unit, values: countsIn(cell.counts), reasons: [] });
     }
-    const reasons = this.#prepare(
-      `${periods} SELECT r.* FROM p CROSS JOIN ${table}_reason r ON r.period = p.n AND r.series = ?3`,
-    ).iterate(...given);
+    const reasons = this.#store
+      .prepare(`${periods} SELECT r.* FROM p CROSS JOIN ${table}_reason r ON r.period = p.n AND r.series = ?3`)
+      .iterate(...given);
     for (const row of reasons) {
       const of = reasonIn(row);
       if (of !== undefined) rows.get(Number(row.period))?.reasons.push(of);
@@ -278,10 +256,12 @@ export class LedgerStore {
 
   /** The newest gaps of a sensor, in some time; of one topic, or of all. @param from to ms since 1970 */
   gaps(sensor: string, topic: string | undefined, from: number, to: number, limit: number): GapRow[] {
-    const rows = this.#prepare(
-      `SELECT gap.*, series.topic AS topic FROM series JOIN gap ON gap.series = series.id
+    const rows = this.#store
+      .prepare(
+        `SELECT gap.*, series.topic AS topic FROM series JOIN gap ON gap.series = series.id
        WHERE series.sensor = ? AND (? IS NULL OR series.topic = ?) AND gap.time >= ? AND gap.time < ? ORDER BY gap.id DESC LIMIT ?`,
-    ).all(sensor, topic ?? null, topic ?? null, from, to, limit);
+      )
+      .all(sensor, topic ?? null, topic ?? null, from, to, limit);
     return rows.map((row) => ({
       sensor,
       topic: String(row.topic),
@@ -301,62 +281,36 @@ export class LedgerStore {
    */
   fold(now: number): boolean {
     const oldest = (Math.floor(now / HOUR_MS / 24) - HOURS_KEPT / 24) * 24;
-    const first = this.#prepare('SELECT min(period) AS hour FROM hour').get()?.hour;
+    const first = this.#store.prepare('SELECT min(period) AS hour FROM hour').get()?.hour;
     const hasOld = typeof first === 'number' && first < oldest;
-    this.#guarded(() =>
-      inTransaction(this.#database, () => {
-        if (hasOld) this.#foldHour(first);
-        const oldestDay = Math.floor(now / HOUR_MS / 24) - DAYS_KEPT;
-        for (const table of ['day', 'day_reason']) {
-          this.#prepare(`DELETE FROM ${table} WHERE period < ?`).run(oldestDay);
-        }
-        this.#prepare('DELETE FROM gap WHERE id <= (SELECT max(id) FROM gap) - ?').run(GAPS_KEPT);
-      }),
-    );
+    this.#store.transaction(() => {
+      if (hasOld) this.#foldHour(first);
+      const oldestDay = Math.floor(now / HOUR_MS / 24) - DAYS_KEPT;
+      for (const table of ['day', 'day_reason']) {
+        this.#store.prepare(`DELETE FROM ${table} WHERE period < ?`).run(oldestDay);
+      }
+      this.#store.prepare('DELETE FROM gap WHERE id <= (SELECT max(id) FROM gap) - ?').run(GAPS_KEPT);
+    });
     return hasOld;
   }
 
   #foldHour(hour: number): void {
     const day = Math.floor(hour / 24);
-    for (const { series, counts } of this.#prepare('SELECT series, counts FROM hour WHERE period = ?').all(hour)) {
+    for (const { series, counts } of this.#store
+      .prepare('SELECT series, counts FROM hour WHERE period = ?')
+      .all(hour)) {
       const before = this.#counts('day', day, Number(series));
       this.#saveCounts('day', day, Number(series), added(before, countsIn(counts)));
     }
-    for (const row of this.#prepare('SELECT * FROM hour_reason WHERE period = ?').all(hour)) {
+    for (const row of this.#store.prepare('SELECT * FROM hour_reason WHERE period = ?').all(hour)) {
       const of = reasonIn(row);
       if (of !== undefined) this.#addReason('day_reason', day, Number(row.series), of);
     }
-    for (const table of ['hour', 'hour_reason']) this.#prepare(`DELETE FROM ${table} WHERE period = ?`).run(hour);
+    for (const table of ['hour', 'hour_reason']) this.#store.prepare(`DELETE FROM ${table} WHERE period = ?`).run(hour);
   }
 
   close(): void {
-    this.#statements.clear();
-    this.#database.close();
-  }
-
-  #prepare(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
-    if (known !== undefined) return known;
-    const made = this.#database.prepare(sql);
-    this.#statements.set(sql, made);
-    return made;
-  }
-
-  #guarded(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      throw this.#failure(error);
-    }
-  }
-
-  #failure(error: unknown): D4Error {
-    const why = error instanceof Error ? error.message : String(error);
-    return new D4Error(
-      'D4_LEDGER_FAILED',
-      `the ledger ${this.#file} failed: ${why}; if it is damaged, move it away: a new one begins at the next start`,
-      error,
-    );
+    this.#store.close();
   }
 }
 

@@ -7,7 +7,7 @@ import { useAction } from '../../api/action.ts';
 import { answered, api } from '../../api/client.ts';
 import { myTokens } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Empty, Panel } from '../../parts/page.tsx';
 import { Secret } from '../../parts/secret.tsx';
@@ -153,10 +153,7 @@ function NewToken({ opened, close }: { opened: boolean; close: () => void }) {
               key={form.key('days')}
               {...form.getInputProps('days')}
             />
-            <FormProblem error={add.error} />
-            <Button type="submit" loading={add.isPending}>
-              Make the token
-            </Button>
+            <FormEnd change={add}>Make the token</FormEnd>
           </Stack>
         </form>
       ) : (

@@ -16,7 +16,12 @@ import { useMay } from '../../session/session.tsx';
 
 type Alert = Schemas['Alert'];
 
-const KINDS: Readonly<Record<Alert['kind'], string>> = { silent: 'silent', back: 'back', test: 'test' };
+const KINDS: Readonly<Record<Alert['kind'], string>> = {
+  silent: 'silent',
+  back: 'back',
+  damaged: 'damaged',
+  test: 'test',
+};
 const WAYS = { webhook: 'web hook', mail: 'mail' } as const;
 
 /** Which watched sensors are silent, and who was told of it. */
@@ -33,7 +38,7 @@ export function AlertsPage() {
   return (
     <Page
       title="Alerts"
-      about="Sensors that are watched and fell silent, and who was told"
+      about="Sensors that are watched and fell silent, data that are damaged, and who was told"
       actions={
         may && (
           <Button
@@ -56,13 +61,14 @@ export function AlertsPage() {
                 <p style={{ margin: 0, fontSize: 14 }}>
                   {ways.length > 0
                     ? `By ${ways.map((way) => WAYS[way]).join(' and ')}. Many sensors at once make one message; a sensor that flaps makes few.`
-                    : 'Nobody: set alerts.webhook, or alerts.smtp with its host, sender and receivers, in d4.yaml. Silent sensors are shown here in any case.'}
+                    : 'Nobody: set alerts.webhook, or alerts.smtp with its host, sender and receivers, in d4.yaml. It is shown here in any case.'}
                 </p>
               </Panel>
               <Panel flush title="What was sent">
                 {items.length === 0 ? (
                   <Empty icon={<IconBell size={30} stroke={1.4} />} title="Nothing yet">
-                    When a watched sensor is silent for longer than its interval, and when it is back, it stands here.
+                    When a watched sensor is silent for longer than its interval, when it is back, and when something is
+                    damaged, it stands here.
                   </Empty>
                 ) : (
                   <History items={items} />
@@ -143,7 +149,9 @@ function History({ items }: { items: readonly Alert[] }) {
               <Time at={at} ago />
             </Table.Td>
             <Table.Td>
-              <Tone tone={kind === 'silent' ? 'bad' : kind === 'test' ? 'idle' : 'good'}>{KINDS[kind]}</Tone>
+              <Tone tone={kind === 'silent' || kind === 'damaged' ? 'bad' : kind === 'test' ? 'idle' : 'good'}>
+                {KINDS[kind]}
+              </Tone>
             </Table.Td>
             <Table.Td style={{ overflowWrap: 'anywhere' }}>
               {summary}

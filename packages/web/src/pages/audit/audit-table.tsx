@@ -4,6 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { Fragment, useState } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { Time } from '../../parts/time.tsx';
+import classes from './audit.module.css';
 import { changesBetween } from './changes-between.ts';
 
 type AuditRecord = Schemas['AuditEntry'];
@@ -47,10 +48,10 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
                     <Chevron size={15} aria-hidden="true" />
                   </UnstyledButton>
                 </Table.Td>
-                <Table.Td className="nowrap">
+                <Table.Td className={classes.when}>
                   <Time at={time} />
                 </Table.Td>
-                <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                <Table.Td className={classes.who}>
                   <Link to="/audit" search={{ who }} className="plain">
                     {who}
                   </Link>

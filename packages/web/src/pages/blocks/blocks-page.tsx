@@ -8,7 +8,7 @@ import { useAction } from '../../api/action.ts';
 import { answered, api, type Schemas } from '../../api/client.ts';
 import { blocks } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Empty, Page, Panel } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
@@ -180,10 +180,9 @@ export function BlockDialog({ opened, close, target = '' }: { opened: boolean; c
             key={form.key('hours')}
             {...form.getInputProps('hours')}
           />
-          <FormProblem error={add.error} />
-          <Button type="submit" color="red.8" loading={add.isPending}>
+          <FormEnd change={add} color="red.8">
             Block
-          </Button>
+          </FormEnd>
         </Stack>
       </form>
     </Modal>

@@ -1,9 +1,9 @@
-import { Button, Modal, PasswordInput, Select, Stack, Switch, Textarea, TextInput } from '@mantine/core';
+import { Modal, PasswordInput, Select, Stack, Switch, Textarea, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
-import { answered, api, type Schemas } from '../../api/client.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
 import { types } from '../../api/queries.ts';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { Editing, FormEnd } from '../../parts/form-problem.tsx';
 import { sensorsIn } from '../queues/sensors-in.ts';
 import {
   headersIn,
@@ -45,7 +45,7 @@ export function ExporterDialog({
       title={exporter === undefined ? 'New exporter' : `Edit ${exporter.name}`}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
-      <ExporterForm exporter={exporter} close={close} />
+      <Editing value={exporter}>{(before) => <ExporterForm exporter={before} close={close} />}</Editing>
     </Modal>
   );
 }
@@ -80,8 +80,8 @@ function ExporterForm({ exporter, close }: { exporter: Exporter | undefined; clo
       if (exporter !== undefined) {
         return answered(
           api.PATCH('/api/v1/exporters/{name}', {
-            params: { path: { name } },
-            body: { ...rest, revision: exporter.revision, sensors: sensors.length > 0 ? sensors : null },
+            params: { path: { name }, header: ifMatch(exporter.revision) },
+            body: { ...rest, sensors: sensors.length > 0 ? sensors : null },
           }),
         );
       }
@@ -92,10 +92,8 @@ function ExporterForm({ exporter, close }: { exporter: Exporter | undefined; clo
         }),
       );
     },
-    onSuccess: async () => {
-      close();
-      await client.invalidateQueries({ queryKey: ['exporters'] });
-    },
+    onSuccess: close,
+    onSettled: () => client.invalidateQueries({ queryKey: ['exporters'] }),
   });
 
   function submit(event: FormEvent): void {
@@ -199,10 +197,7 @@ function ExporterForm({ exporter, close }: { exporter: Exporter | undefined; clo
             onChange={(start) => set({ start: start ?? 'now' })}
           />
         )}
-        <FormProblem error={save.error} />
-        <Button type="submit" loading={save.isPending}>
-          {isNew ? 'Make and start it' : 'Save'}
-        </Button>
+        <FormEnd change={save}>{isNew ? 'Make and start it' : 'Save'}</FormEnd>
       </Stack>
     </form>
   );

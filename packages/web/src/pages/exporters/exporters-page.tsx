@@ -4,7 +4,7 @@ import { IconDots, IconPlus, IconSend } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { Fragment, useState } from 'react';
 import { useAction } from '../../api/action.ts';
-import { answered, api, type Schemas } from '../../api/client.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
 import { exporters } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
 import { formatCount, formatRate, formatShort } from '../../parts/format.ts';
@@ -173,15 +173,15 @@ function Actions({ exporter }: { exporter: Exporter }) {
   const path = { name };
   const stale = ['exporters', 'overview'];
   const pause = useAction(
-    () => answered(api.POST('/api/v1/exporters/{name}/pause', { params: { path, query: { revision } } })),
+    () => answered(api.POST('/api/v1/exporters/{name}/pause', { params: { path, header: ifMatch(revision) } })),
     { done: () => `${name} is paused`, stale },
   );
   const resume = useAction(
-    () => answered(api.POST('/api/v1/exporters/{name}/resume', { params: { path, query: { revision } } })),
+    () => answered(api.POST('/api/v1/exporters/{name}/resume', { params: { path, header: ifMatch(revision) } })),
     { done: () => `${name} goes on`, stale },
   );
   const remove = useAction(
-    () => answered(api.DELETE('/api/v1/exporters/{name}', { params: { path, query: { revision } } })),
+    () => answered(api.DELETE('/api/v1/exporters/{name}', { params: { path, header: ifMatch(revision) } })),
     { done: () => `${name} is removed`, stale },
   );
   return (

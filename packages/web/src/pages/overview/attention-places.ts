@@ -18,6 +18,7 @@ export const ATTENTION_PLACES: Readonly<
 > = {
   'back-pressure': { to: '/settings' },
   disk: { to: '/storage' },
+  damaged: { to: '/alerts' },
   'archive-failing': { to: '/archive' },
   'archive-behind': { to: '/archive' },
   cloned: { to: '/sensors', search: { state: 'cloned' } },

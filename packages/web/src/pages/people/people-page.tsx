@@ -6,7 +6,7 @@ import { IconDots, IconLock, IconPlus } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useAction } from '../../api/action.ts';
-import { answered, api, type Schemas } from '../../api/client.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
 import { users } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
 import { FormProblem } from '../../parts/form-problem.tsx';
@@ -125,7 +125,7 @@ function UserActions({ user, own }: { user: User; own: boolean }) {
   const stale = ['users', 'session'];
   const change = useAction(
     (body: { role?: Role; disabled?: boolean }) =>
-      answered(api.PATCH('/api/v1/users/{mail}', { ...params, body: { revision, ...body } })),
+      answered(api.PATCH('/api/v1/users/{mail}', { params: { ...params.params, header: ifMatch(revision) }, body })),
     { done: () => `${mail} was changed`, stale },
   );
   const reset = useAction(() => answered(api.POST('/api/v1/users/{mail}/password', { ...params, body: {} })), {

@@ -5,10 +5,10 @@ import { IconDots, IconPencil, IconTrash } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useAction } from '../../api/action.ts';
-import { answered, api, type Schemas } from '../../api/client.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
 import { queue as queueQuery } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { Editing, FormEnd } from '../../parts/form-problem.tsx';
 import { formatCount, shortUuid } from '../../parts/format.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Facts, Page, Panel } from '../../parts/page.tsx';
@@ -19,6 +19,7 @@ import { Attach } from './attach.tsx';
 import { CredentialPanel } from './credential.tsx';
 import { Peek } from './peek.tsx';
 import classes from './queues.module.css';
+import { Again } from './replays.tsx';
 import { sensorsIn } from './sensors-in.ts';
 
 type Queue = Schemas['Queue'];
@@ -53,6 +54,7 @@ export function QueuePage() {
     >
       <div className={classes.tiles}>
         <Tile name="Waiting" value={queue.length} />
+        <Tile name="With consumers" value={queue.claimed} />
         <Tile name="Taken" value={queue.taken} />
         <Tile name="Dropped over the limit" value={queue.dropped} bad={queue.dropped > 0} />
         <Tile name="Flushed" value={queue.flushed} />
@@ -60,12 +62,13 @@ export function QueuePage() {
       <div style={{ display: 'grid', gap: 16 }}>
         <Peek uuid={uuid} />
         <Attach queue={queue} />
+        <Again queue={queue} />
         <CredentialPanel queue={queue} />
         <Panel title="Facts">
           <Facts
             facts={[
               ['Limit', `${formatCount(queue.limit)} items`],
-              ['Sensors', queue.group === null ? 'all' : <Group key="group" uuids={queue.group} />],
+              ['Sensors', queue.group === null ? 'all' : <Group key="group" queue={uuid} uuids={queue.group} />],
               ['Made', <Time key="made" at={queue.createdAt} />],
               ['Redis key', <code key="key">{queue.key}</code>],
             ]}
@@ -85,10 +88,15 @@ function Tile({ name, value, bad = false }: { name: string; value: number; bad?:
   );
 }
 
-function Group({ uuids }: { uuids: readonly string[] }) {
+function Group({ queue, uuids }: { queue: string; uuids: readonly string[] }) {
   return (
     <details>
-      <summary>{formatCount(uuids.length)} chosen</summary>
+      <summary>
+        {formatCount(uuids.length)} chosen,{' '}
+        <Link to="/sensors" search={{ group: queue }}>
+          in the list of sensors
+        </Link>
+      </summary>
       <ul style={{ margin: '4px 0', paddingLeft: 18 }}>
         {uuids.map((uuid) => (
           <li key={uuid}>
@@ -158,7 +166,7 @@ function Actions({ queue }: { queue: Queue }) {
         </Menu.Dropdown>
       </Menu>
       <Modal opened={editing} onClose={edit.close} title="Edit the queue" closeButtonProps={{ 'aria-label': 'Close' }}>
-        <EditForm queue={queue} close={edit.close} />
+        <Editing value={queue}>{(opened) => <EditForm queue={opened} close={edit.close} />}</Editing>
       </Modal>
     </>
   );
@@ -182,9 +190,8 @@ function EditForm({ queue, close }: { queue: Queue; close: () => void }) {
       const remove = before.filter((uuid) => !after.includes(uuid));
       return answered(
         api.PATCH('/api/v1/queues/{uuid}', {
-          params: { path: { uuid: queue.uuid } },
+          params: { path: { uuid: queue.uuid }, header: ifMatch(queue.revision) },
           body: {
-            revision: queue.revision,
             description: description.trim(),
             limit: Number(limit),
             ...(queue.group !== null && add.length > 0 && { add }),
@@ -193,10 +200,8 @@ function EditForm({ queue, close }: { queue: Queue; close: () => void }) {
         }),
       );
     },
-    onSuccess: async () => {
-      close();
-      await client.invalidateQueries({ queryKey: ['queues'] });
-    },
+    onSuccess: close,
+    onSettled: () => client.invalidateQueries({ queryKey: ['queues'] }),
   });
   return (
     <form onSubmit={form.onSubmit((values) => change.mutate(values))} noValidate>
@@ -223,10 +228,7 @@ function EditForm({ queue, close }: { queue: Queue; close: () => void }) {
             {...form.getInputProps('group')}
           />
         )}
-        <FormProblem error={change.error} />
-        <Button type="submit" loading={change.isPending}>
-          Save
-        </Button>
+        <FormEnd change={change}>Save</FormEnd>
       </Stack>
     </form>
   );

@@ -6,9 +6,10 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { answered, api, type Schemas } from '../../api/client.ts';
 import { queues, rates, status, types } from '../../api/queries.ts';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 import { formatCount, formatRate, formatShort, shortUuid } from '../../parts/format.ts';
 import { Loaded } from '../../parts/loaded.tsx';
+import { Occurrences } from '../../parts/occurrences.tsx';
 import { Empty, Page, Panel } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
 import { useMay } from '../../session/session.tsx';
@@ -46,28 +47,14 @@ export function QueuesPage() {
         </Panel>
         {unknown.length > 0 && (
           <Panel flush title="Consumers of queues that are not there">
-            <Table>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Key</Table.Th>
-                  <Table.Th>From</Table.Th>
-                  <Table.Th className="end">Times</Table.Th>
-                  <Table.Th className="end">Last</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {unknown.map(({ key, address, count, lastAt }) => (
-                  <Table.Tr key={`${key} ${address}`}>
-                    <Table.Td className="mono">{key}</Table.Td>
-                    <Table.Td className="mono">{address}</Table.Td>
-                    <Table.Td className="end">{formatCount(count)}</Table.Td>
-                    <Table.Td className="end">
-                      <Time at={lastAt} ago />
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
+            <Occurrences
+              what="Key"
+              rows={unknown.map((row) => ({
+                ...row,
+                key: `${row.key} ${row.address}`,
+                what: <span className="mono">{row.key}</span>,
+              }))}
+            />
           </Panel>
         )}
       </div>
@@ -226,10 +213,7 @@ function AddDialog({ opened, close }: { opened: boolean; close: () => void }) {
             key={form.key('group')}
             {...form.getInputProps('group')}
           />
-          <FormProblem error={add.error} />
-          <Button type="submit" loading={add.isPending}>
-            Make the queue
-          </Button>
+          <FormEnd change={add}>Make the queue</FormEnd>
         </Stack>
       </form>
     </Modal>

@@ -1,9 +1,9 @@
-import { Button, Modal, Stack, TagsInput, Textarea, TextInput } from '@mantine/core';
+import { Modal, Stack, TagsInput, Textarea, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { answered, api, type Schemas } from '../../api/client.ts';
-import { FormProblem } from '../../parts/form-problem.tsx';
-import { formatBytes, parseBytes } from '../../parts/format.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
+import { Editing, FormEnd } from '../../parts/form-problem.tsx';
+import { bytesOrNothing, parseBytes, writeBytes } from '../../parts/format.ts';
 
 type Sensor = Schemas['Sensor'];
 
@@ -11,7 +11,7 @@ type Sensor = Schemas['Sensor'];
 export function EditDialog({ sensor, opened, close }: { sensor: Sensor; opened: boolean; close: () => void }) {
   return (
     <Modal opened={opened} onClose={close} title="Edit the sensor" closeButtonProps={{ 'aria-label': 'Close' }}>
-      <EditForm sensor={sensor} close={close} />
+      <Editing value={sensor}>{(before) => <EditForm sensor={before} close={close} />}</Editing>
     </Modal>
   );
 }
@@ -25,19 +25,18 @@ function EditForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
       tags: sensor.tags,
       description: sensor.description,
       mail: sensor.mail,
-      maxBytesPerDay: written(sensor.maxBytesPerDay),
-      maxBytesPerSecond: written(sensor.maxBytesPerSecond),
-      maxPayloadBytes: written(sensor.maxPayloadBytes),
+      maxBytesPerDay: writeBytes(sensor.maxBytesPerDay),
+      maxBytesPerSecond: writeBytes(sensor.maxBytesPerSecond),
+      maxPayloadBytes: writeBytes(sensor.maxPayloadBytes),
     },
-    validate: { maxBytesPerDay: amount, maxBytesPerSecond: amount, maxPayloadBytes: amount },
+    validate: { maxBytesPerDay: bytesOrNothing, maxBytesPerSecond: bytesOrNothing, maxPayloadBytes: bytesOrNothing },
   });
   const change = useMutation({
     mutationFn: ({ name, tags, description, mail, ...limits }: typeof form.values) =>
       answered(
         api.PATCH('/api/v1/sensors/{uuid}', {
-          params: { path: { uuid: sensor.uuid } },
+          params: { path: { uuid: sensor.uuid }, header: ifMatch(sensor.revision) },
           body: {
-            revision: sensor.revision,
             name: name.trim(),
             tags,
             description,
@@ -48,10 +47,8 @@ function EditForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
           },
         }),
       ),
-    onSuccess: async () => {
-      close();
-      await client.invalidateQueries({ queryKey: ['sensors'] });
-    },
+    onSuccess: close,
+    onSettled: () => client.invalidateQueries({ queryKey: ['sensors'] }),
   });
   return (
     <form onSubmit={form.onSubmit((values) => change.mutate(values))} noValidate>
@@ -91,22 +88,8 @@ function EditForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
           key={form.key('maxPayloadBytes')}
           {...form.getInputProps('maxPayloadBytes')}
         />
-        <FormProblem error={change.error} />
-        <Button type="submit" loading={change.isPending}>
-          Save
-        </Button>
+        <FormEnd change={change}>Save</FormEnd>
       </Stack>
     </form>
   );
-}
-
-/** Exact: in a unit only where nothing is lost. */
-function written(bytes: number | null): string {
-  if (bytes === null) return '';
-  const short = formatBytes(bytes);
-  return parseBytes(short) === bytes ? short : String(bytes);
-}
-
-function amount(text: string): string | null {
-  return text.trim() === '' || (parseBytes(text) ?? 0) > 0 ? null : 'An amount such as 500 MB, or nothing';
 }

@@ -1,9 +1,9 @@
 import { Button, Modal, Select, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { answered, api, type Schemas } from '../../api/client.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { Editing, FormEnd, FormProblem } from '../../parts/form-problem.tsx';
 import { Code } from '../../parts/page.tsx';
 import { Secret } from '../../parts/secret.tsx';
 
@@ -27,7 +27,7 @@ const OVERLAPS = [
 export function ReplaceKeyDialog({ sensor, opened, close }: DialogProps) {
   return (
     <Modal opened={opened} onClose={close} title="Replace the key" closeButtonProps={{ 'aria-label': 'Close' }}>
-      <ReplaceKeyForm sensor={sensor} close={close} />
+      <Editing value={sensor}>{(before) => <ReplaceKeyForm sensor={before} close={close} />}</Editing>
     </Modal>
   );
 }
@@ -39,8 +39,8 @@ function ReplaceKeyForm({ sensor, close }: Omit<DialogProps, 'opened'>) {
     mutationFn: ({ key, overlap }: typeof form.values) =>
       answered(
         api.POST('/api/v1/sensors/{uuid}/key', {
-          params: { path: { uuid: sensor.uuid } },
-          body: { revision: sensor.revision, overlapSeconds: Number(overlap), ...(key !== '' && { key }) },
+          params: { path: { uuid: sensor.uuid }, header: ifMatch(sensor.revision) },
+          body: { overlapSeconds: Number(overlap), ...(key !== '' && { key }) },
         }),
       ),
     onSuccess: async ({ key }) => {
@@ -75,10 +75,7 @@ function ReplaceKeyForm({ sensor, close }: Omit<DialogProps, 'opened'>) {
           key={form.key('overlap')}
           {...form.getInputProps('overlap')}
         />
-        <FormProblem error={replace.error} />
-        <Button type="submit" loading={replace.isPending}>
-          Replace
-        </Button>
+        <FormEnd change={replace}>Replace</FormEnd>
       </Stack>
     </form>
   );

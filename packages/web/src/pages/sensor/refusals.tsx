@@ -1,9 +1,7 @@
-import { Table } from '@mantine/core';
 import type { Schemas } from '../../api/client.ts';
-import { formatCount } from '../../parts/format.ts';
+import { Occurrences } from '../../parts/occurrences.tsx';
 import { Panel } from '../../parts/page.tsx';
 import { refusalMeaning } from '../../parts/refusal-meanings.ts';
-import { Time } from '../../parts/time.tsx';
 
 type Sensor = Schemas['Sensor'];
 
@@ -39,30 +37,14 @@ interface Row {
 }
 
 function RefusalTable({ rows }: { rows: readonly Row[] }) {
-  return (
-    <Table>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th>Reason</Table.Th>
-          <Table.Th>From</Table.Th>
-          <Table.Th className="end">Times</Table.Th>
-          <Table.Th className="end">Last</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {rows.map(({ code, count, lastAt, address }) => (
-          <Table.Tr key={`${code} ${address}`}>
-            <Table.Td>
-              {refusalMeaning(code)} <code className="dimmed">{code}</code>
-            </Table.Td>
-            <Table.Td className="mono">{address}</Table.Td>
-            <Table.Td className="end">{formatCount(count)}</Table.Td>
-            <Table.Td className="end">
-              <Time at={lastAt} ago />
-            </Table.Td>
-          </Table.Tr>
-        ))}
-      </Table.Tbody>
-    </Table>
-  );
+  const occurrences = rows.map(({ code, ...row }) => ({
+    ...row,
+    key: `${code} ${row.address}`,
+    what: (
+      <>
+        {refusalMeaning(code)} <code className="dimmed">{code}</code>
+      </>
+    ),
+  }));
+  return <Occurrences what="Reason" rows={occurrences} />;
 }

@@ -2,9 +2,17 @@ import { Button, Modal, NumberInput, Stack, Switch, TextInput } from '@mantine/c
 import { useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { answered, api, type Schemas } from '../../api/client.ts';
-import { FormProblem } from '../../parts/form-problem.tsx';
-import { formatBytes, parseBytes, parseSpan, writeSpan } from '../../parts/format.ts';
+import { answered, api, ifMatch, type Schemas } from '../../api/client.ts';
+import { Editing, FormEnd } from '../../parts/form-problem.tsx';
+import {
+  bytesOrNothing,
+  formatBytes,
+  parseBytes,
+  parseSpan,
+  spanOrNothing,
+  writeBytes,
+  writeSpan,
+} from '../../parts/format.ts';
 import { Facts, Panel } from '../../parts/page.tsx';
 import { useMay } from '../../session/session.tsx';
 
@@ -42,7 +50,7 @@ export function Rules({ sensor }: { sensor: Sensor }) {
         ]}
       />
       <Modal opened={editing} onClose={close} title="Change the rules" closeButtonProps={{ 'aria-label': 'Close' }}>
-        <RulesForm sensor={sensor} close={close} />
+        <Editing value={sensor}>{(before) => <RulesForm sensor={before} close={close} />}</Editing>
       </Modal>
     </Panel>
   );
@@ -59,12 +67,12 @@ function RulesForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
       hold,
       priority: archivePriority as number | string,
       maxAge: archiveMaxAgeMs === null ? '' : writeSpan(archiveMaxAgeMs),
-      maxBytes: archiveMaxBytes === null ? '' : String(archiveMaxBytes),
+      maxBytes: writeBytes(archiveMaxBytes),
     },
     validate: {
       interval: spanOrNothing,
       maxAge: spanOrNothing,
-      maxBytes: (text) => (text.trim() === '' || (parseBytes(text) ?? 0) > 0 ? null : 'An amount such as 20 GB'),
+      maxBytes: bytesOrNothing,
     },
   });
   const change = useMutation({
@@ -72,9 +80,8 @@ function RulesForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
       const intervalMs = parseSpan(interval);
       return answered(
         api.PATCH('/api/v1/sensors/{uuid}', {
-          params: { path: { uuid: sensor.uuid } },
+          params: { path: { uuid: sensor.uuid }, header: ifMatch(sensor.revision) },
           body: {
-            revision: sensor.revision,
             ...rest,
             expectedIntervalSeconds: intervalMs === undefined ? null : intervalMs / 1_000,
             archivePriority: Number(priority) || 0,
@@ -84,10 +91,9 @@ function RulesForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
         }),
       );
     },
-    onSuccess: async () => {
-      close();
-      await Promise.all(['sensors', 'alerts', 'overview'].map((key) => client.invalidateQueries({ queryKey: [key] })));
-    },
+    onSuccess: close,
+    onSettled: () =>
+      Promise.all(['sensors', 'alerts', 'overview'].map((key) => client.invalidateQueries({ queryKey: [key] }))),
   });
   return (
     <form onSubmit={form.onSubmit((values) => change.mutate(values))} noValidate>
@@ -133,15 +139,8 @@ function RulesForm({ sensor, close }: { sensor: Sensor; close: () => void }) {
           key={form.key('maxBytes')}
           {...form.getInputProps('maxBytes')}
         />
-        <FormProblem error={change.error} />
-        <Button type="submit" loading={change.isPending}>
-          Save
-        </Button>
+        <FormEnd change={change}>Save</FormEnd>
       </Stack>
     </form>
   );
-}
-
-function spanOrNothing(text: string): string | null {
-  return text.trim() === '' || (parseSpan(text) ?? 0) > 0 ? null : 'A time such as 10 min, 2 h or 30 d, or nothing';
 }

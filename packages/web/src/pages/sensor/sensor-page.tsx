@@ -25,6 +25,7 @@ import { EraseDialog } from './erase-dialog.tsx';
 import { History } from './history.tsx';
 import { ReplaceKeyDialog, RevealKeyDialog } from './key-dialogs.tsx';
 import { Ledger } from './ledger.tsx';
+import { PastSessions } from './past-sessions.tsx';
 import { Claimed, Refusals } from './refusals.tsx';
 import { Rules } from './rules.tsx';
 import classes from './sensor.module.css';
@@ -73,6 +74,7 @@ function SensorFacts({ sensor }: { sensor: Sensor }) {
           <ByType sensor={sensor} />
           {may && <Tail sensor={sensor} />}
           <Sessions sensor={sensor} />
+          <PastSessions uuid={sensor.uuid} />
           <Streams sensor={sensor} />
           <Refusals sensor={sensor} />
           <Claimed sensor={sensor} />
@@ -123,9 +125,12 @@ function SensorFacts({ sensor }: { sensor: Sensor }) {
                   sensor.mail === '' ? (
                     '–'
                   ) : (
-                    <a key="mail" href={`mailto:${encodeURIComponent(sensor.mail)}`}>
-                      {sensor.mail}
-                    </a>
+                    <span key="mail">
+                      <a href={`mailto:${encodeURIComponent(sensor.mail)}`}>{sensor.mail}</a>,{' '}
+                      <Link to="/sensors" search={{ mail: sensor.mail }}>
+                        all of this owner
+                      </Link>
+                    </span>
                   ),
                 ],
                 [

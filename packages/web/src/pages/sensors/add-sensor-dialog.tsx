@@ -1,10 +1,10 @@
-import { ActionIcon, Button, Checkbox, Modal, Stack, TextInput } from '@mantine/core';
+import { ActionIcon, Checkbox, Modal, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { IconRefresh } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { answered, api } from '../../api/client.ts';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 
 /** 32 random bytes as text. */
 function newKey(): string {
@@ -93,10 +93,7 @@ export function AddSensorDialog({ opened, close, uuid }: { opened: boolean; clos
             key={form.key('approve')}
             {...form.getInputProps('approve', { type: 'checkbox' })}
           />
-          <FormProblem error={add.error} />
-          <Button type="submit" loading={add.isPending}>
-            Register
-          </Button>
+          <FormEnd change={add}>Register</FormEnd>
         </Stack>
       </form>
     </Modal>

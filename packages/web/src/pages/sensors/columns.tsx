@@ -1,7 +1,7 @@
-import { Link } from '@tanstack/react-router';
 import type { Schemas } from '../../api/client.ts';
 import { Bytes } from '../../parts/bytes.tsx';
 import type { Column } from '../../parts/data-table.tsx';
+import { PageLink } from '../../parts/page-link.tsx';
 import { sensorName } from '../../parts/sensor-name.ts';
 import { Sparkline } from '../../parts/sparkline.tsx';
 import { StateBadge } from '../../parts/state-badge.tsx';
@@ -22,14 +22,9 @@ export function sensorColumns(
       sortable: true,
       cell: (sensor) => (
         <>
-          <Link
-            to="/sensors/$uuid"
-            params={{ uuid: sensor.uuid }}
-            className="plain"
-            title={sensor.description || sensor.uuid}
-          >
+          <PageLink to={`/sensors/${sensor.uuid}`} title={sensor.description || sensor.uuid}>
             {sensorName(sensor)}
-          </Link>
+          </PageLink>
           {sensor.tags.length > 0 && <span className="dimmed"> {sensor.tags.join(', ')}</span>}
         </>
       ),

@@ -1,8 +1,9 @@
-import { CloseButton, Select, TextInput } from '@mantine/core';
+import { CloseButton, NativeSelect, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { useEffect, useRef, useState } from 'react';
 import type { Schemas } from '../../api/client.ts';
+import { shortUuid } from '../../parts/format.ts';
 import { SENSOR_STATES, STATE_LOOKS } from '../../parts/sensor-states.ts';
 import type { SensorsSearch } from './search.ts';
 import classes from './sensors.module.css';
@@ -22,6 +23,11 @@ export function Filters({
     sensors: facets?.byState[value] ?? 0,
     word: STATE_LOOKS[value].word,
   }));
+  const groups = facets?.groups.map(({ value, topic, description, sensors }) => ({
+    value,
+    sensors,
+    word: description || `queue ${shortUuid(value)} of type ${topic}`,
+  }));
   return (
     <search className={classes.filters}>
       <Search text={search.text ?? ''} focus={search.focus === true} apply={(text) => change({ text })} />
@@ -34,6 +40,7 @@ export function Filters({
       <Pick name="type" options={facets?.types} value={search.type} pick={(type) => change({ type })} />
       <Pick name="tag" options={facets?.tags} value={search.tag} pick={(tag) => change({ tag })} />
       <Pick name="owner" options={facets?.mails} value={search.mail} pick={(mail) => change({ mail })} />
+      <Pick name="group" options={groups} value={search.group} pick={(group) => change({ group })} />
     </search>
   );
 }
@@ -94,19 +101,19 @@ function Pick({
       ? options
       : [...options, { value, sensors: 0 }];
   return (
-    <Select
+    <NativeSelect
       aria-label={`${name.charAt(0).toUpperCase()}${name.slice(1)}`}
-      placeholder={`Any ${name}`}
-      clearable
-      searchable={known.length > 12}
-      clearButtonProps={{ 'aria-label': `Any ${name}` }}
       className={classes.pick}
-      value={value ?? null}
-      onChange={(picked) => pick(picked ?? undefined)}
-      data={known.map((option) => ({
-        value: option.value,
-        label: `${option.word ?? option.value} (${option.sensors})`,
-      }))}
-    />
+      data-any={value === undefined || undefined}
+      value={value ?? ''}
+      onChange={({ currentTarget }) => pick(currentTarget.value === '' ? undefined : currentTarget.value)}
+    >
+      <option value="">Any {name}</option>
+      {known.map((option) => (
+        <option key={option.value} value={option.value}>
+          {`${option.word ?? option.value} (${option.sensors})`}
+        </option>
+      ))}
+    </NativeSelect>
   );
 }

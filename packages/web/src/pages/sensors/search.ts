@@ -10,7 +10,10 @@ export interface SensorsSearch {
   readonly state?: SensorState;
   readonly type?: string;
   readonly tag?: string;
+  /** The owner's. */
   readonly mail?: string;
+  /** A queue's uuid: the sensors that it is of. */
+  readonly group?: string;
   readonly by?: SensorOrder;
   readonly descending?: boolean;
   /** Whether the search takes the focus at once. */
@@ -24,6 +27,7 @@ export function sensorsSearch({
   type,
   tag,
   mail,
+  group,
   by,
   descending,
   focus,
@@ -36,6 +40,7 @@ export function sensorsSearch({
     ...((typeof type === 'string' || typeof type === 'number') && type !== '' && { type: String(type) }),
     ...(typeof tag === 'string' && tag !== '' && { tag }),
     ...(typeof mail === 'string' && mail !== '' && { mail }),
+    ...(typeof group === 'string' && group !== '' && { group }),
     ...(order !== undefined && { by: order }),
     ...(descending === true && { descending }),
     ...(focus === true && { focus }),
@@ -43,6 +48,6 @@ export function sensorsSearch({
 }
 
 /** Whether not all sensors are shown. */
-export function isFiltered({ text, state, type, tag, mail }: SensorsSearch): boolean {
-  return [text, state, type, tag, mail].some((filter) => filter !== undefined);
+export function isFiltered({ text, state, type, tag, mail, group }: SensorsSearch): boolean {
+  return [text, state, type, tag, mail, group].some((filter) => filter !== undefined);
 }

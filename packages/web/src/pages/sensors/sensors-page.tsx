@@ -3,7 +3,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconPlus, IconRouter } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { getRouteApi, Link } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { useDeferredValue, useMemo, useState } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { type SensorFilter, sensorFacets, sensorList, sparklines } from '../../api/queries.ts';
 import { DataTable } from '../../parts/data-table.tsx';
@@ -71,11 +71,11 @@ function List({
   const lastHour = useQuery(sparklines);
   const columns = useMemo(() => sensorColumns(lastHour.data?.sparklines), [lastHour.data]);
   const { fetchNextPage, hasNextPage, isFetchingNextPage } = query;
-  const rows = useMemo(
-    () => (query.data === undefined ? [] : distinct(query.data.pages.flatMap(({ items }) => items))),
-    [query.data],
-  );
-  if (query.data === undefined) {
+  // Drawn in slices, as the columns: many rows and sparklines come at once.
+  const data = useDeferredValue(query.data);
+  const shownColumns = useDeferredValue(columns);
+  const rows = useMemo(() => (data === undefined ? [] : distinct(data.pages.flatMap(({ items }) => items))), [data]);
+  if (data === undefined) {
     return (
       <Panel flush>
         {query.isError ? (
@@ -86,7 +86,7 @@ function List({
       </Panel>
     );
   }
-  const total = query.data.pages.at(-1)?.total ?? 0;
+  const total = data.pages.at(-1)?.total ?? 0;
   if (total === 0) {
     return (
       <Panel>
@@ -96,7 +96,14 @@ function List({
             <Button
               variant="default"
               onClick={() =>
-                change({ text: undefined, state: undefined, type: undefined, tag: undefined, mail: undefined })
+                change({
+                  text: undefined,
+                  state: undefined,
+                  type: undefined,
+                  tag: undefined,
+                  mail: undefined,
+                  group: undefined,
+                })
               }
             >
               Show all
@@ -122,7 +129,7 @@ function List({
         total={total}
         keyOf={({ uuid }) => uuid}
         nameOf={sensorName}
-        columns={columns}
+        columns={shownColumns}
         order={{ by: search.by ?? 'name', descending: search.descending === true }}
         onOrder={({ by, descending }) => change({ by: by as SensorOrder, descending: descending || undefined })}
         {...(selection !== undefined && { selection })}
@@ -132,13 +139,14 @@ function List({
   );
 }
 
-function filterOf({ text, state, type, tag, mail, by, descending }: SensorsSearch): SensorFilter {
+function filterOf({ text, state, type, tag, mail, group, by, descending }: SensorsSearch): SensorFilter {
   return {
     ...(text !== undefined && { text }),
     ...(state !== undefined && { state }),
     ...(type !== undefined && { type }),
     ...(tag !== undefined && { tag }),
     ...(mail !== undefined && { mail }),
+    ...(group !== undefined && { group }),
     sort: by ?? 'name',
     ...(descending === true && { descending }),
   };

@@ -7,7 +7,7 @@ import { answered, api, type Schemas } from '../../api/client.ts';
 import { certificate } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 import { Loaded } from '../../parts/loaded.tsx';
 import { useNow } from '../../parts/now.tsx';
 import { Facts, Panel } from '../../parts/page.tsx';
@@ -78,7 +78,7 @@ function CertificateFacts({ facts }: { facts: Schemas['Certificate'] }) {
   return (
     <Facts
       facts={[
-        ['For', names.length > 0 ? names.map((name) => name.replace(/^(DNS|IP Address):/, '')).join(', ') : subject],
+        ['For', names.length > 0 ? names.map(plainName).join(', ') : subject],
         ['Issued by', isOwn ? "the server's own authority; renewed by itself" : issuer],
         ['Holds from', <Time key="from" at={notBefore} />],
         [
@@ -101,6 +101,14 @@ function CertificateFacts({ facts }: { facts: Schemas['Certificate'] }) {
       ]}
     />
   );
+}
+
+/** A name of a certificate; addresses of IPv6 in their short form. */
+function plainName(name: string): string {
+  const plain = name.replace(/^(DNS|IP Address):/, '');
+  return plain.includes(':') && URL.canParse(`http://[${plain}]`)
+    ? new URL(`http://[${plain}]`).hostname.slice(1, -1)
+    : plain;
 }
 
 function Fingerprint({ value }: { value: string }) {
@@ -153,10 +161,9 @@ function ReplaceForm({ close }: { close: () => void }) {
           key={form.key('allowOtherAuthority')}
           {...form.getInputProps('allowOtherAuthority', { type: 'checkbox' })}
         />
-        <FormProblem error={replace.error} />
-        <Button type="submit" color="red.8" loading={replace.isPending}>
+        <FormEnd change={replace} color="red.8">
           Replace it now
-        </Button>
+        </FormEnd>
       </Stack>
     </form>
   );

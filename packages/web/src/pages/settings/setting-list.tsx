@@ -59,7 +59,7 @@ export function SettingList() {
                     <Table.Td className="mono" style={{ overflowWrap: 'anywhere' }}>
                       {value === null ? <span className="dimmed">not set</span> : String(value)}
                     </Table.Td>
-                    <Table.Td className="from-640">
+                    <Table.Td className="from-640 nowrap">
                       {source === 'default' ? <span className="dimmed">default</span> : source}
                     </Table.Td>
                     <Table.Td className="from-1000 dimmed">{description}</Table.Td>

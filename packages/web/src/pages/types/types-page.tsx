@@ -9,7 +9,7 @@ import { answered, api, type Schemas } from '../../api/client.ts';
 import { status, types } from '../../api/queries.ts';
 import { ask } from '../../parts/ask.tsx';
 import { Bytes } from '../../parts/bytes.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 import { formatCount } from '../../parts/format.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Empty, Page, Panel } from '../../parts/page.tsx';
@@ -157,10 +157,7 @@ function AddDialog({ opened, close }: { opened: boolean; close: () => void }) {
             key={form.key('name')}
             {...form.getInputProps('name')}
           />
-          <FormProblem error={add.error} />
-          <Button type="submit" loading={add.isPending}>
-            Accept
-          </Button>
+          <FormEnd change={add}>Accept</FormEnd>
         </Stack>
       </form>
     </Modal>
