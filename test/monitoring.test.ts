@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
-import type { Overview, Rates, SensorHistory } from '@d4ts/server';
+import type { Overview, Rates, SensorHistory, Status } from '@d4ts/server';
 import { launchServer, type ServerProcess } from '@d4ts/testkit';
 import { eventsOf, eventWhere } from './event-reader.ts';
 import { addSensor, ask, openStream, until, wire } from './monitored-server.ts';
@@ -145,9 +145,17 @@ describe('what the server says of itself', () => {
       header.writeUInt32LE(bytes.length, 12);
       return Buffer.concat([header, bytes]);
     };
+    // A tail begins behind what is committed.
+    const committed = async (): Promise<number> => {
+      const { topics } = await ask<Status>(server, '/status');
+      return topics
+        .filter(({ topic }) => topic === '3' || topic === '1')
+        .reduce((sum, { records }) => sum + records, 0);
+    };
+    const before = await committed();
     lines.send('before\n');
     capture.send(Buffer.concat([CAPTURE_HEADER, packet(DNS_PACKET)]));
-    await until(async () => (await ask<Overview>(server, '/overview')).today.topics.length === 2, 'both types');
+    await until(async () => (await committed()) === before + 2, 'both are committed');
 
     const stream = await openStream(server, `/api/v1/sensors/${uuid}/tail`);
     const events = eventsOf(stream);
@@ -184,11 +192,12 @@ describe('what the server says of itself', () => {
   it('streams end when the server stops', async () => {
     await using other = await launchServer();
     const stream = await openStream(other, '/api/v1/events');
-    const all = (async () => {
+    // Where the server's time to stop is over before, the stream is cut off, which is an end too.
+    const ended = (async () => {
       for await (const _ of eventsOf(stream));
-    })();
+    })().catch(() => {});
     await other.stop();
-    await all.catch(() => {});
+    await ended;
   });
 });
 
