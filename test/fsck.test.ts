@@ -57,7 +57,7 @@ test('d4 fsck: a home that is sound, in use, damaged, and mended', async () => {
     }
 
     const before = new Map(readdirSync(segments).map((name) => [name, readFileSync(join(segments, name))]));
-    const { code, stdout } = await fsck('--deep', '--output', 'json');
+    const { code, stdout } = await fsck('--deep', '--json');
     assert.equal(code, 1);
     const { findings } = JSON.parse(stdout) as HomeCheck;
     assert.deepEqual(findings.map(({ part }) => part).sort(), [
@@ -107,6 +107,9 @@ test('d4 fsck: what is no home, and a spool', async () => {
   assert.match(empty.stderr, /is no home of a server.*D4_NOT_FOUND/);
   const both = await runD4(['fsck', '--home', folder, '--client', folder]);
   assert.equal(both.code, 2);
+  const nowhere = await runD4(['fsck', '--client', join(folder, 'nowhere')]);
+  assert.equal(nowhere.code, 2);
+  assert.match(nowhere.stderr, /there is no configuration directory.*nowhere.*D4_CONFIG/);
   const nothing = await runD4(['fsck', '--client', folder]);
   assert.deepEqual([nothing.code, nothing.stderr], [0, '']);
   assert.match(nothing.stdout, /nothing waits/);
@@ -128,7 +131,7 @@ test('d4 fsck: what is no home, and a spool', async () => {
   const segment = readdirSync(spool, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('.seg'));
   assert.ok(segment !== undefined, readdirSync(spool, { recursive: true }).join());
   flip(join(spool, segment), 5_000);
-  const damaged = await runD4(['fsck', '--client', conf, '--output', 'json']);
+  const damaged = await runD4(['fsck', '--client', conf, '--json']);
   assert.equal(damaged.code, 1, damaged.stdout);
   assert.equal((JSON.parse(damaged.stdout) as { damage: unknown[] }).damage.length, 1);
   const mended = await runD4(['fsck', '--client', conf, '--repair']);

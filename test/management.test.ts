@@ -316,7 +316,9 @@ describe('the management commands', () => {
   it('add sensors by a token that a client enrols with, and by a configuration', async () => {
     const added = await done('enroll add --name Shed --tags a,b --approve --expires 2h');
     const [, id, token = ''] =
-      /^token ([0-9a-f]{16}) works once, .*\n\n.* (d4e1_\S+) -c d4-sensor\n$/.exec(added) ?? [];
+      /^token ([0-9a-f]{16}) works once, .*\n\n {2}d4 client enroll (d4e1_\S+) -c d4-sensor\n\nit leads to \S+: if .*--server\n(?!.*approved)/.exec(
+        added,
+      ) ?? [];
     const enroll = (directory: string, input?: string) =>
       runD4(['client', 'enroll', input === undefined ? token : '-', '-c', join(folder, directory)], {
         ...(input !== undefined && { input }),
@@ -337,14 +339,18 @@ describe('the management commands', () => {
     assert.equal(second.code, 1);
     assert.match(second.stderr, /\(enroll-token-used\): ask who gave you the token \[D4_ENROLL_REFUSED\]/);
     assert.match(await done('enroll list'), new RegExp(`^${id}  used   Shed  3     1/1   ${uuid.slice(0, 8)} `, 'm'));
-    assert.equal(await done(`enroll revoke ${id}`), `token ${id} is revoked\n`);
+    assert.match(await fails(1, `enroll revoke ${id}`), /was used already.*D4_CONFLICT/);
+    const pending = await done('enroll add');
+    assert.match(pending, /will have to be approved/);
+    const [, open = ''] = /^token ([0-9a-f]{16}) /.exec(pending) ?? [];
+    assert.equal(await done(`enroll revoke ${open}`), `token ${open} is revoked\n`);
     assert.match(await fails(1, 'enroll revoke 0000'), /there is no enrolment token 0000 \[D4_NOT_FOUND\]/);
     assert.match(await fails(2, 'enroll add --server elsewhere.example.org:1'), /certificate is not for elsewhere/);
 
     const file = join(folder, 'go.tar.gz');
     assert.match(await done(`enroll config --client go --out ${file}`), /is written: unpack it on the sensor/);
     assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.match(await fails(2, `enroll config --out ${file}`), /EEXIST.*D4_USAGE/);
+    assert.match(await fails(2, `enroll config --out ${file}`), /it is there already.*D4_USAGE/);
     const refused = join(folder, 'refused.tar.gz');
     await fails(1, `enroll config --type 77 --out ${refused}`);
     assert.equal(existsSync(refused), false);

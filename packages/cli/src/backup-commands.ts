@@ -103,6 +103,6 @@ function restoredText(manifest: BackupManifest, home: string): string {
   const moved =
     !hasArchive || archiveRoot === archive
       ? ''
-      : `The journal knows the archive's files by their paths below ${terminalText(archiveRoot)}; here they lie below ${terminalText(archive)}: see "Moving a server" in docs/operations.md\n`;
+      : `The journal knows the archive's files by their paths below ${terminalText(archiveRoot)}; here they lie below ${terminalText(archive)}: see "Restoring, moving a server" in docs/operations.md\n`;
   return `${terminalText(home)}: ${files.length} files, ${sizeText(bytesOf(manifest))}, of ${timeText(madeAt)} (version ${version}, home ${terminalText(from)})\n${moved}Start it with: d4 server --home ${terminalText(home)}\n`;
 }

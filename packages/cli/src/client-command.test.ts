@@ -180,7 +180,7 @@ test('d4 client spool shows what waits, checks it and mends it', async () => {
   const shown = await runD4(['client', '-c', config, 'spool', '--check']);
   assert.equal(shown.code, 0, shown.stdout + shown.stderr);
   assert.match(shown.stdout, /WAITING .*\n[0-9a-f]{32} {2}3 +the standard input +8 bytes +0-8 +- +(yes|stopped)\n$/);
-  const json = JSON.parse((await runD4(['client', 'spool', '-c', config, '--output', 'json'])).stdout);
+  const json = JSON.parse((await runD4(['client', 'spool', '-c', config, '--json'])).stdout);
   const { folder } = json.streams[0];
   const segment = join(folder, '00000000000000000000.seg');
   const bytes = readFileSync(segment);

@@ -47,7 +47,7 @@ its configuration is in ${directory}: type ${type}${title === undefined ? '' : `
 
 send something:
 
-  your-program | npx d4 client -c ${quoted(directory)}
+  your-program | d4 client -c ${quoted(directory)}
 `;
 }
 

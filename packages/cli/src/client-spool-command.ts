@@ -17,7 +17,8 @@ export function registerSpoolCommand(client: Command): void {
     .description('show what waits to be delivered in a configuration directory (-c)')
     .option('--check', 'exit 1 where something is damaged')
     .option('--repair', 'take out what cannot be read; no client may be running')
-    .option('--output <form>', 'text or json', 'text')
+    // The client's own option of this name takes it: both are given to the action as one.
+    .option('--json', 'print JSON')
     .action(async (_options, self: Command) => {
       process.exitCode = await show(self.optsWithGlobals<SpoolOptions>());
     });
@@ -27,21 +28,20 @@ interface SpoolOptions {
   readonly config?: string;
   readonly check?: boolean;
   readonly repair?: boolean;
-  readonly output: string;
+  readonly json: boolean;
 }
 
 /** @returns the exit code */
-async function show({ config, check, repair, output }: SpoolOptions): Promise<number> {
+async function show({ config, check, repair, json }: SpoolOptions): Promise<number> {
   if (config === undefined)
     throw new D4Error('D4_USAGE', 'say which configuration directory: d4 client spool -c sensor');
-  if (output !== 'text' && output !== 'json') throw new D4Error('D4_USAGE', '--output is text or json');
   if (repair === true) {
     const { mended, report } = await repairSpool(config);
-    process.stdout.write(output === 'json' ? jsonText({ mended, ...report }) : mendedText(mended) + reportText(report));
+    process.stdout.write(json ? jsonText({ mended, ...report }) : mendedText(mended) + reportText(report));
     return report.damage.length > 0 ? 1 : 0;
   }
   const report = await inspectSpool(config);
-  process.stdout.write(output === 'json' ? jsonText(report) : reportText(report));
+  process.stdout.write(json ? jsonText(report) : reportText(report));
   return check === true && realDamage(report).length > 0 ? 1 : 0;
 }
 

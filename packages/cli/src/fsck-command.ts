@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { inspectSpool, repairSpool, type SpoolReport } from '@d4ts/client';
 import { D4Error } from '@d4ts/protocol';
 import { checkHome, type Finding, type HomeCheck, loadConfig, openLog } from '@d4ts/server';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { jsonText } from './management/output.ts';
 import { sizeText, terminalText } from './management/terminal-text.ts';
 
@@ -11,7 +11,7 @@ interface FsckOptions {
   readonly client?: string;
   readonly deep?: boolean;
   readonly repair?: boolean;
-  readonly output: 'text' | 'json';
+  readonly json?: boolean;
 }
 
 const CLEAN = 0;
@@ -27,7 +27,7 @@ export function registerFsckCommand(program: Command): void {
     .option('--client <DIR>', "a client's configuration directory, instead of a home")
     .option('--deep', 'also read every file of the archive and compare its SHA-256')
     .option('--repair', 'mend what can be mended; what is damaged is kept in the folder damaged of the home')
-    .addOption(new Option('--output <FORM>', 'how to print what was found').choices(['text', 'json']).default('text'))
+    .option('--json', 'print JSON')
     .addHelpText('after', '\nExit codes: 0 nothing is damaged, 1 something is or was, 2 it cannot be checked')
     .action(async (options: FsckOptions) => {
       process.exitCode = await check(options);
@@ -49,7 +49,7 @@ async function check(options: FsckOptions): Promise<number> {
   }
 }
 
-async function checkServer({ home, deep = false, repair = false, output }: FsckOptions): Promise<number> {
+async function checkServer({ home, deep = false, repair = false, json = false }: FsckOptions): Promise<number> {
   const flags = home === undefined ? {} : { home };
   const config = loadConfig({ flags, environment: process.env, directory: process.cwd() });
   // What is found is printed here; the log would say it a second time.
@@ -57,7 +57,7 @@ async function checkServer({ home, deep = false, repair = false, output }: FsckO
   try {
     const archiveRoot = resolve(config.home, config.archive.root ?? 'archive');
     const found = await checkHome({ home: config.home, archiveRoot, deep, repair, log });
-    process.stdout.write(output === 'json' ? `${jsonText(found)}\n` : homeText(found));
+    process.stdout.write(json ? `${jsonText(found)}\n` : homeText(found));
     return found.findings.length === 0 ? CLEAN : DAMAGED;
   } finally {
     flush();
@@ -89,14 +89,14 @@ function verdict(findings: readonly Finding[]): string {
   return mended === 0 ? `damaged: ${left}` : `mended: ${mended}, still damaged: ${left}`;
 }
 
-async function checkClient(directory: string, { repair = false, output }: FsckOptions): Promise<number> {
+async function checkClient(directory: string, { repair = false, json = false }: FsckOptions): Promise<number> {
   const { mended, report } = repair
     ? await repairSpool(directory)
     : { mended: [], report: await inspectSpool(directory) };
   if (report.inUse) {
     throw new D4Error('D4_SPOOL_HELD', `a client is running on ${directory}: stop it first`);
   }
-  process.stdout.write(output === 'json' ? `${jsonText({ mended, ...report })}\n` : spoolText(report, mended));
+  process.stdout.write(json ? `${jsonText({ mended, ...report })}\n` : spoolText(report, mended));
   return mended.length + report.damage.length === 0 ? CLEAN : DAMAGED;
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { logText } from './log.ts';
+import { logLine, logText } from './log.ts';
 
 describe('the log for people', () => {
   it('shows time, level, message and facts', () => {
@@ -23,5 +23,9 @@ describe('the log for people', () => {
       msg: '\u001b]0;x\u0007',
     });
     assert.equal(logText(line), 't WARN  \\u001b]0;x\\u0007 name="\\u001b[2J\\n\\u009b1m\\u202e"\n');
+    const json = logLine(`${line}\n`);
+    assert.match(json, /^[ -~]+\n$/);
+    assert.deepEqual(JSON.parse(json), JSON.parse(line));
+    assert.equal(JSON.parse(logLine(JSON.stringify({ name: '\u{e0001}' }))).name, '\u{e0001}');
   });
 });

@@ -19,7 +19,8 @@ export interface OpenLog {
  */
 export function openLog(options: { level: string; form: 'text' | 'json' }): OpenLog {
   const destination = pino.destination({ dest: 2, sync: false, maxLength: MAX_WAITING_BYTES });
-  const target = options.form === 'json' ? destination : { write: (line: string) => destination.write(logText(line)) };
+  const written = options.form === 'json' ? logLine : logText;
+  const target = { write: (line: string) => destination.write(written(line)) };
   const log = pino(
     {
       level: options.level,
@@ -30,6 +31,11 @@ export function openLog(options: { level: string; form: 'text' | 'json' }): Open
     target,
   );
   return { log, flush: () => destination.flushSync() };
+}
+
+/** A JSON line of the log, in which characters that a terminal could take for a command are escaped as JSON does. */
+export function logLine(line: string): string {
+  return `${escapeControls(line.trimEnd())}\n`;
 }
 
 /** A JSON line of the log as text for a terminal: `<time> INFO message name=value`. Nothing in it is a control code. */
@@ -47,5 +53,9 @@ function factText(value: unknown): string {
 }
 
 function escapeControls(text: string): string {
-  return text.replaceAll(UNPRINTABLE, (character) => `\\u${character.codePointAt(0)?.toString(16).padStart(4, '0')}`);
+  return text.replaceAll(UNPRINTABLE, (character) => {
+    // Those outside the basic plane are two units.
+    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  });
 }

@@ -214,6 +214,7 @@ async function startParts(config: Config, log: Logger, parts: StartedParts): Pro
     formats: formatFor,
     items: new ItemCursors({ registry, journal, formats: formatFor }),
     self: () => serverHop(certificate.identity.cert),
+    home: config.home,
     declared: config.exporters,
     filterFor: eventsOnly,
     log,

@@ -7,6 +7,7 @@ import {
   ACK_ALPN,
   ACK_STATE,
   ACK_TYPE,
+  type AckAccept,
   AckDecoder,
   AckMac,
   type AckOpen,
@@ -55,6 +56,8 @@ export interface AckRecorderOptions {
   onData?: (stream: RecordedStream, socket: Socket, bytes: number) => 'cut' | 'silent' | undefined;
   /** @returns the code to refuse an OPEN with */
   refuse?: (open: AckOpen) => string | undefined;
+  /** What is wrong in its ACCEPT. */
+  accept?: Partial<AckAccept>;
   heartbeatMs?: number;
 }
 
@@ -222,9 +225,8 @@ class Connection {
     this.#stream = stream;
     const state = stream.ended === undefined ? ACCEPT_STATE.open : ACCEPT_STATE.ended;
     const offset = stream.offset;
-    this.#socket.write(
-      this.#sender.accept({ offset, state, maxDataBytes: MAX_DATA_BYTES, maxRecordBytes: MAX_RECORD_BYTES }),
-    );
+    const accept = { offset, state, maxDataBytes: MAX_DATA_BYTES, maxRecordBytes: MAX_RECORD_BYTES };
+    this.#socket.write(this.#sender.accept({ ...accept, ...this.#recording.options.accept }));
   }
 
   #refuse(code: string): void {

@@ -174,6 +174,13 @@ export class ApiConnection {
         error,
       );
     }
+    if (isUntrusted(error)) {
+      return new D4Error(
+        'D4_SERVER_UNREACHABLE',
+        `${url.host} is not trusted: ${why}. Give the certificate that signed its own with --ca FILE: a server that made its certificate itself has it as rootCA.crt in its home`,
+        error,
+      );
+    }
     return new D4Error('D4_SERVER_UNREACHABLE', `${url.host} cannot be reached: ${why}`, error);
   }
 
@@ -196,6 +203,20 @@ function parsed(json: string): unknown {
   } catch (error) {
     throw new D4Error('D4_NOT_A_D4_SERVER', 'the answer is not JSON: is it a D4 server?', error);
   }
+}
+
+/** What TLS says of a certificate that no authority known here has signed. */
+const UNTRUSTED: ReadonlySet<unknown> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
+function isUntrusted(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && UNTRUSTED.has(error.code);
 }
 
 /** Where an address has several errors (IPv4 and IPv6), the first says enough. */

@@ -1,4 +1,5 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { D4Error } from '@d4ts/protocol';
 import type { EnrolmentAdded, EnrolmentList } from '@d4ts/server';
 import { type Command, Option } from 'commander';
@@ -49,12 +50,7 @@ export function registerEnrollCommands(program: Command): void {
         ...(uses !== undefined && { maxUses: uses }),
         ...(expires !== undefined && { expiresAt: expires }),
       });
-      const { id, expiresAt, maxUses } = added.enrolment;
-      const often = maxUses === 1 ? 'once' : `${maxUses} times`;
-      await show(
-        added,
-        () => `token ${id} works ${often}, until ${timeText(expiresAt)}; on the sensor:\n\n  ${added.command}\n`,
-      );
+      await show(added, () => addedText(added, options.server !== undefined));
     },
   );
 
@@ -124,12 +120,38 @@ export function registerEnrollCommands(program: Command): void {
   );
 }
 
+/** @param isServerGiven whether somebody has said how sensors reach the server */
+function addedText({ enrolment, command }: EnrolmentAdded, isServerGiven: boolean): string {
+  const { id, expiresAt, maxUses, approve, server } = enrolment;
+  const often = maxUses === 1 ? 'once' : `${maxUses} times`;
+  const leads = isServerGiven || !isLocalName(server) ? '' : ': if sensors reach it otherwise, say how with --server';
+  return [
+    `token ${id} works ${often}, until ${timeText(expiresAt)}; on the sensor:\n\n  ${command}\n\n`,
+    `it leads to ${terminalText(server)}${leads}\n`,
+    ...(approve ? [] : ['the sensor will have to be approved before it may send: d4 sensor approve UUID\n']),
+    'the sensor needs the d4 command: docs/client.md, "Installing it on a sensor"\n',
+  ].join('');
+}
+
+/** Whether other machines are likely not to know the server by this. @param server HOST:PORT */
+function isLocalName(server: string): boolean {
+  const host = server.replace(/:\d+$/, '');
+  return host === hostname() || !/[.:]/.test(host) || /^(127\.|\[::1\]$)/.test(host);
+}
+
 /** @throws {D4Error} D4_USAGE */
 function newFile(path: string): number {
   try {
     return openSync(path, 'wx', 0o600);
   } catch (error) {
-    throw new D4Error('D4_USAGE', `-o ${path}: ${error instanceof Error ? error.message : error}`, error);
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const why =
+      code === 'EEXIST'
+        ? 'it is there already: name another file, or remove it'
+        : code === 'ENOENT'
+          ? 'there is no such folder'
+          : `it cannot be written: ${error instanceof Error ? error.message : error}`;
+    throw new D4Error('D4_USAGE', `-o ${path}: ${why}`, error);
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
 import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { ExporterSecrets, ExporterView } from '@d4ts/server';
 import type { Command } from 'commander';
@@ -9,6 +10,7 @@ import { managementCommand } from './management-command.ts';
 import { terminalText } from './terminal-text.ts';
 
 interface AddOptions {
+  readonly url?: string;
   readonly sensors?: SensorId[];
   readonly description?: string;
   readonly from?: number;
@@ -16,6 +18,7 @@ interface AddOptions {
 }
 
 interface EditOptions {
+  readonly url?: string;
   readonly sensors?: SensorId[] | 'all';
   readonly description?: string;
 }
@@ -30,7 +33,7 @@ Settings, as in d4.yaml (docs/exporters.md):
   file    path= files=
   http    url= raw= verify= ca= header="NAME: VALUE" (may be given again; or D4_EXPORT_HEADERS, one on each line)
   d4      host= port= sensor= verify= ca= key=@FILE
-Paths are the server's.
+Paths are on the server's machine; relative ones are taken from the present folder, and with --url refused.
 
   d4 exporter add maltrail maltrail udp host=192.0.2.1 port=8337`;
 
@@ -54,8 +57,8 @@ export function registerExporterCommands(program: Command): void {
       )
       .option('--paused', 'do not start it')
       .addHelpText('after', ADD_HELP),
-    async ({ api, show }, { sensors, description, from, paused }, name, type, kind, words) => {
-      const { settings, secrets } = readSettings(words);
+    async ({ api, show }, { url, sensors, description, from, paused }, name, type, kind, words) => {
+      const { settings, secrets } = readSettings(words, url !== undefined);
       const { parseTargetSettings } = await import('@d4ts/server');
       const target = parseTargetSettings(kind, settings);
       const draft = { name, type, target, secrets, sensors, description, from, paused };
@@ -81,8 +84,8 @@ export function registerExporterCommands(program: Command): void {
         text === 'all' ? text : uuidListArgument(text),
       )
       .option('--description <TEXT>', 'what it is for'),
-    async ({ api, show }, { sensors, description }, name, words) => {
-      const { settings, secrets } = readSettings(words);
+    async ({ api, show }, { url, sensors, description }, name, words) => {
+      const { settings, secrets } = readSettings(words, url !== undefined);
       const hasSecrets = Object.keys(secrets).length > 0;
       if (settings.size === 0 && !hasSecrets && sensors === undefined && description === undefined) {
         throw new D4Error('D4_USAGE', 'nothing to change was given: SETTING=VALUE, --sensors or --description');
@@ -117,8 +120,17 @@ export function registerExporterCommands(program: Command): void {
   );
 }
 
-/** Reads `setting=value` words; headers and the key are secrets. */
-function readSettings(words: readonly string[]): { settings: Map<string, string>; secrets: ExporterSecrets } {
+/** Settings that are paths on the server's machine. */
+const PATHS: ReadonlySet<string> = new Set(['path', 'ca']);
+
+/**
+ * Reads `setting=value` words; headers and the key are secrets.
+ * @param isElsewhere whether the server runs on another machine
+ */
+function readSettings(
+  words: readonly string[],
+  isElsewhere: boolean,
+): { settings: Map<string, string>; secrets: ExporterSecrets } {
   const settings = new Map<string, string>();
   const header: string[] = [];
   let key: string | undefined;
@@ -128,10 +140,18 @@ function readSettings(words: readonly string[]): { settings: Map<string, string>
     const [name, value] = [word.slice(0, equals), word.slice(equals + 1)];
     if (name === 'header') header.push(value);
     else if (name === 'key') key = value.startsWith('@') ? readKey(value.slice(1)) : value;
-    else settings.set(name, value);
+    else settings.set(name, PATHS.has(name) && value !== '' ? absolute(word, value, isElsewhere) : value);
   }
   const secrets = secretsOf({ header }, process.env.D4_EXPORT_HEADERS);
   return { settings, secrets: key === undefined ? secrets : { ...secrets, key } };
+}
+
+/** The server would take a relative path from where it was started. */
+function absolute(word: string, path: string, isElsewhere: boolean): string {
+  if (isElsewhere && !isAbsolute(path)) {
+    throw new D4Error('D4_USAGE', `"${word}": with --url, give the whole path of the file on the server's machine`);
+  }
+  return resolve(path);
 }
 
 /** As a sensor's configuration directory has it: without the newline at its end. */

@@ -50,6 +50,9 @@ export function registerQueuePastCommands(at: (name: string, description: string
       const wish = { from: needed(from), to, sensor, type };
       const replay = await api.post<ReplayView>(`/queues/${uuid}/replay`, wish);
       await show(replay, () => `${replay.id}\n`);
+      if (replay.source === 'journal' && replay.left === 0) {
+        process.stderr.write('d4: nothing of that time is kept: nothing will come of this replay\n');
+      }
     },
   );
 

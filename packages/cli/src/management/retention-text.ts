@@ -68,9 +68,12 @@ export function erasureText({ sensor, doneAt, waitsFor, files, fileBytes, journa
     : `sensor ${sensor}: erased ${counts}\n`;
 }
 
+const TEN_YEARS_DAYS = 3_650;
+
 function forecastText({ outcome, days, disk }: SpaceView['forecast']): string {
   if (outcome === 'unknown') return 'not known yet: it is measured for ten minutes first';
   if (outcome === 'never') return 'never, at the present rate';
+  if ((days ?? 0) > TEN_YEARS_DAYS) return 'not within ten years, at the present rate';
   return `${durationText((days ?? 0) * 86_400)} at the present rate (${terminalText(disk ?? '')})`;
 }
 

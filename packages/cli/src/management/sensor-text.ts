@@ -13,13 +13,14 @@ function stateText({ state, refusedFor }: SensorView): string {
 export function sensorTable(sensors: readonly SensorView[]): string {
   if (sensors.length === 0) return 'no sensor is registered: add one with "d4 sensor add --uuid U --key K"\n';
   return table(
-    ['UUID', 'STATE', 'TYPES', 'LAST SEEN', 'ADDRESS', 'DESCRIPTION'],
+    ['UUID', 'STATE', 'TYPES', 'LAST SEEN', 'ADDRESS', 'NAME', 'DESCRIPTION'],
     sensors.map((sensor) => [
       sensor.uuid,
       stateText(sensor),
       sensor.topics.map(({ topic }) => terminalText(topic)).join(',') || '-',
       timeText(sensor.lastSeen),
       terminalText(sensor.lastAddress ?? '-'),
+      terminalText(sensor.name) || '-',
       terminalText(sensor.description),
     ]),
   );

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import {
   ACCEPT_STATE,
+  ACK_LIMITS,
   ACK_NONCE_BYTES,
   ACK_STATE,
   ACK_TYPE,
@@ -54,6 +55,8 @@ export interface SessionContext {
 
 /** A server that is silent for so many heartbeats is gone. */
 const MISSED_HEARTBEATS = 3;
+/** The bounds of what a server may say of its heartbeat, in ms: timers of ours depend on it. */
+const HEARTBEAT_MS = { least: 100, most: 600_000 };
 /** The most stream bytes in one message: more saves nothing. */
 const DATA_BYTES = 65_536;
 
@@ -167,7 +170,7 @@ export class AckSession {
     const challenge = readChallenge(body);
     const nonce = randomBytes(ACK_NONCE_BYTES);
     const keys = deriveAckKeys(this.#context.key, challenge, nonce);
-    this.#heartbeatMs = Math.max(challenge.heartbeatMs, 1);
+    this.#heartbeatMs = Math.min(Math.max(challenge.heartbeatMs, HEARTBEAT_MS.least), HEARTBEAT_MS.most);
     this.#incoming = new AckMac(keys.server, this.#context.scratch);
     this.#sender = new AckSender(keys.client, this.#context.scratch);
     this.#async(this.#open(this.#sender, nonce));
@@ -205,9 +208,13 @@ export class AckSession {
       this.#finish({ kind: 'broken', reason: `the server goes on at ${offset}, which was not offered` });
       return;
     }
+    if (state !== ACCEPT_STATE.ended && maxDataBytes < ACK_LIMITS.leastDataBytes) {
+      this.#finish({ kind: 'broken', reason: `the server takes only ${maxDataBytes} bytes at a time` });
+      return;
+    }
     this.#accepted = true;
     this.#sent = offset;
-    this.#maxDataBytes = Math.max(1, Math.min(DATA_BYTES, maxDataBytes));
+    this.#maxDataBytes = Math.min(DATA_BYTES, maxDataBytes);
     if (state === ACCEPT_STATE.ended) {
       view.acknowledge(offset);
       this.#finish({ kind: 'ended' });

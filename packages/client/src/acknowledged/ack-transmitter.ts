@@ -36,6 +36,8 @@ export interface DeliveryHooks {
 
 /** A server that takes nothing for so long is spoken of, in ms. */
 const HOLDING_MS = 10_000;
+/** A connection that has held for so long was no mistake of the server's, even if there was nothing to acknowledge, in ms. */
+const HELD_MS = 10_000;
 
 /** Delivers streams with acknowledgements, one after the other, each over as many connections as it takes. */
 export class AckTransmitter {
@@ -90,8 +92,13 @@ export class AckTransmitter {
     this.#acceptedBefore = false;
     try {
       for (let socket = first; ; socket = undefined) {
+        const before = stream.acknowledged;
+        const since = performance.now();
         const end = await this.#once(stream, socket);
+        const hasHeld = this.#connected && performance.now() - since > HELD_MS;
         this.#connected = false;
+        // Not because a server accepts: one that does that and nothing more would be asked in a loop.
+        if (stream.acknowledged > before || hasHeld) this.#backoff.reset();
         if (end.kind === 'ended') return 'ended';
         if (end.kind === 'aborted') return 'aborted';
         this.#watchForOutage();
@@ -153,7 +160,6 @@ export class AckTransmitter {
         this.#connected = true;
         clearTimeout(this.#outage);
         this.#outage = undefined;
-        this.#backoff.reset();
         report.fine(`connected to ${this.#where}`);
         report.state(`connected to ${this.#where}`);
         this.#hooks.onRecordLimit(maxRecordBytes);

@@ -1,5 +1,15 @@
 import { hash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { clientConfigFiles, D4Error, type SensorId, sensorIdFrom } from '@d4ts/protocol';
 import { syncFolder } from '../spool/durable-file.ts';
@@ -20,7 +30,17 @@ export interface FolderSettings extends Identity {
 const PENDING = 'enrolment.json';
 const FORMAT = 1;
 /** What shows that a directory is configured already. */
-const CONFIGURATION = ['uuid', 'key', 'type', 'destination', 'rootCA.crt', 'metaheader.json'];
+const CONFIGURATION = [
+  'uuid',
+  'key',
+  'type',
+  'destination',
+  'source',
+  'snaplen',
+  'version',
+  'rootCA.crt',
+  'metaheader.json',
+];
 const KEY_FORM = /^[A-Za-z0-9_-]{1,1023}$/;
 
 /** A configuration directory that is being made. */
@@ -43,7 +63,7 @@ export class EnrollFolder {
     }
     this.earlier = this.#readPending();
     if (this.earlier !== undefined) return;
-    const there = CONFIGURATION.find((name) => existsSync(join(path, name)));
+    const there = CONFIGURATION.find((name) => isThere(join(path, name)));
     if (there === undefined) return;
     throw new D4Error(
       'D4_CONFIG',
@@ -86,10 +106,13 @@ export class EnrollFolder {
     });
   }
 
+  /** In place of whatever has the name, a link too: nothing outside the directory is written. */
   #write(name: string, content: Buffer): void {
     const path = join(this.path, name);
-    writeFileSync(path, content, { mode: 0o600, flush: true });
-    chmodSync(path, 0o600);
+    const part = `${path}.part`;
+    rmSync(part, { force: true });
+    writeFileSync(part, content, { mode: 0o600, flag: 'wx', flush: true });
+    renameSync(part, path);
   }
 
   async #writing(write: () => Promise<void>): Promise<void> {
@@ -120,4 +143,9 @@ export class EnrollFolder {
     if (read.token !== this.#tokenSha256) return undefined;
     return { uuid, key: Buffer.from(read.key, 'latin1') };
   }
+}
+
+/** Whether a name is taken, if only by a link that leads nowhere. */
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

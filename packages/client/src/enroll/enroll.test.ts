@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -238,6 +247,12 @@ test('a configuration that is there is left as it is; so is a wrong use', async 
   await assert.rejects(attempt(token, { directory }), { code: 'D4_CONFIG', message: /has a configuration already/ });
   assert.equal(readFileSync(join(directory, 'key'), 'utf8'), 'somebody else');
   await assert.rejects(attempt(token, { directory: join(directory, 'key') }), { code: 'D4_CONFIG' });
+  for (const name of ['source', 'snaplen', 'version']) {
+    const partly = mkdtempSync(join(root, 'partly-'));
+    // A link that leads nowhere would be written through.
+    symlinkSync(join(root, 'elsewhere'), join(partly, name));
+    await assert.rejects(attempt(token, { directory: partly }), { code: 'D4_CONFIG', message: new RegExp(name) });
+  }
   const pending = mkdtempSync(join(root, 'pending-'));
   for (const text of ['', '[]', '{"format":1,"token":"","uuid":"x","key":"y"}', '{"format":2}']) {
     writeFileSync(join(pending, 'enrolment.json'), text);

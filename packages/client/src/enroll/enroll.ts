@@ -45,11 +45,11 @@ const MAX_NAME_LENGTH = 200;
 const ASKED: ReadonlySet<string> = new Set(['D4_ENROLL_LOST', 'D4_ENROLL_MESSAGE']);
 
 /** What to do about a refusal, beyond what it says. */
-const ADVICE: Readonly<Record<string, string>> = {
-  'type-not-accepted': 'say another one with --type',
-  'enroll-too-many-attempts': 'wait a minute',
-  'enroll-uuid-taken': 'take another directory with -c',
-};
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  ['type-not-accepted', 'say another one with --type'],
+  ['enroll-too-many-attempts', 'wait a minute'],
+  ['enroll-uuid-taken', 'take another directory with -c'],
+]);
 const OTHERWISE = 'ask who gave you the token';
 
 /**
@@ -110,5 +110,13 @@ function repeatable(directory: string): string {
 
 function refused({ code, text }: EnrollAnswer & { readonly kind: 'refused' }): D4Error {
   const what = /^[a-z0-9-]+$/.test(code) ? code : '?';
-  return new D4Error('D4_ENROLL_REFUSED', `the server refuses: ${text} (${what}): ${ADVICE[code] ?? OTHERWISE}`);
+  return new D4Error(
+    'D4_ENROLL_REFUSED',
+    `the server refuses: ${oneLine(text)} (${what}): ${ADVICE.get(code) ?? OTHERWISE}`,
+  );
+}
+
+/** What a server says never looks like lines of this program. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ');
 }

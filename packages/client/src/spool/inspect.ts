@@ -73,9 +73,12 @@ export interface FoundStream {
 
 /**
  * Reads a configuration directory's spool, every byte of it, and changes nothing.
- * @throws {D4Error} D4_SPOOL_FORMAT where a newer version wrote it; or the error of the file system
+ * @throws {D4Error} D4_CONFIG where there is no such directory; D4_SPOOL_FORMAT where a newer version wrote it; or the error of the file system
  */
 export async function inspectSpool(configDirectory: string): Promise<SpoolReport> {
+  if (!existsSync(configDirectory)) {
+    throw new D4Error('D4_CONFIG', `there is no configuration directory ${configDirectory}`);
+  }
   const path = spoolPath(configDirectory);
   const damage: SpoolDamage[] = [];
   const streams: SpooledStreamReport[] = [];

@@ -28,7 +28,7 @@ export interface SpoolRepair {
  * Mends a configuration directory's spool: what cannot be read is taken out of its files and remembered as lost, so that
  * the server is told of it; a stream's folder that nobody can read is set aside (`unreadable-…`). No byte that can be
  * read is lost, and a client starts without it just as well.
- * @throws {D4Error} D4_SPOOL_HELD where a client is running on it; D4_SPOOL_FORMAT; or the error of the file system
+ * @throws {D4Error} D4_CONFIG where there is no such directory; D4_SPOOL_HELD where a client is running on it; D4_SPOOL_FORMAT; or the error of the file system
  */
 export async function repairSpool(configDirectory: string): Promise<SpoolRepair> {
   const before = await inspectSpool(configDirectory);

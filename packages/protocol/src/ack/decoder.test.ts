@@ -57,6 +57,20 @@ const message: fc.Arbitrary<(sender: AckSender) => Buffer> = fc.oneof(
 );
 
 suite('the decoder of acknowledged streams', () => {
+  test('a body that comes byte by byte is held in few parts', () => {
+    let parts = 0;
+    const decoder = new AckDecoder({
+      head: () => true,
+      message(message) {
+        parts = message.body.length;
+        return true;
+      },
+    });
+    const data = new AckSender(KEY, SCRATCH).data(0, [Buffer.alloc(100_000, 'x')]);
+    for (const byte of Buffer.concat(data)) decoder.push(Buffer.of(byte));
+    assert.ok(parts > 1 && parts < 20, `${parts} parts`);
+  });
+
   test('any split of the bytes gives the same messages', () => {
     const messages = fc.array(message, { maxLength: 12 });
     fc.assert(

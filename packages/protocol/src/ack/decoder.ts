@@ -6,7 +6,7 @@ export interface RawAckMessage {
   readonly type: AckType;
   /** Type and length, as they came. */
   readonly head: Buffer;
-  /** Views of the pushed chunks, in order; valid as long as their owner leaves them alone. */
+  /** Views of the pushed chunks, and copies of small ones, in order; valid as long as the chunks' owner leaves them alone. */
   readonly body: readonly Buffer[];
   readonly bodyBytes: number;
   readonly mac: Buffer;
@@ -20,9 +20,14 @@ export interface AckSink {
   message(message: RawAckMessage): boolean;
 }
 
+/** A piece of a body is copied if it is smaller, so that what is held is not much more than what came. */
+const COPIED_BYTES = 4_096;
+/** What is copied goes to blocks of these sizes. */
+const BLOCK_BYTES = { least: 256, most: 16_384 };
+
 /**
- * The incremental decoder of acknowledged streams' messages: any split of the bytes gives the same messages. Bodies are
- * never copied: one that lies in several chunks is handed out in pieces.
+ * The incremental decoder of acknowledged streams' messages: any split of the bytes gives the same messages. Large pieces
+ * of bodies are never copied: a body that lies in several chunks is handed out in pieces.
  */
 export class AckDecoder {
   readonly #sink: AckSink;
@@ -32,6 +37,9 @@ export class AckDecoder {
   #bodyBytes = 0;
   #body: Buffer[] = [];
   #bodyFilled = 0;
+  /** Where small pieces are copied to, and how much of it is used; the last part of the body is a view of it. */
+  #block: Buffer | undefined;
+  #blockFilled = 0;
   readonly #mac: Buffer = Buffer.alloc(ACK_MAC_BYTES);
   #macFilled = 0;
   #stopped = false;
@@ -68,8 +76,7 @@ export class AckDecoder {
     if (this.#type === undefined) return this.#takeHead(chunk, at);
     if (this.#bodyFilled < this.#bodyBytes) {
       const end = Math.min(chunk.length, at + this.#bodyBytes - this.#bodyFilled);
-      this.#body.push(chunk.subarray(at, end));
-      this.#bodyFilled += end - at;
+      this.#takeBody(chunk.subarray(at, end));
       return end;
     }
     const end = Math.min(chunk.length, at + ACK_MAC_BYTES - this.#macFilled);
@@ -77,6 +84,25 @@ export class AckDecoder {
     this.#macFilled += end - at;
     if (this.#macFilled === ACK_MAC_BYTES) this.#complete(this.#type);
     return end;
+  }
+
+  #takeBody(piece: Buffer): void {
+    const left = this.#bodyBytes - this.#bodyFilled;
+    this.#bodyFilled += piece.length;
+    if (piece.length >= COPIED_BYTES || piece.length === left) {
+      this.#body.push(piece);
+      this.#block = undefined;
+      return;
+    }
+    if (this.#block === undefined || this.#block.length - this.#blockFilled < piece.length) {
+      // Grows with what has come: who only says that much will come costs nothing.
+      const wanted = Math.max(piece.length, BLOCK_BYTES.least, Math.min(BLOCK_BYTES.most, this.#bodyFilled));
+      this.#block = Buffer.allocUnsafeSlow(Math.min(left, wanted));
+      this.#blockFilled = 0;
+    } else this.#body.pop();
+    piece.copy(this.#block, this.#blockFilled);
+    this.#blockFilled += piece.length;
+    this.#body.push(this.#block.subarray(0, this.#blockFilled));
   }
 
   #takeHead(chunk: Buffer, at: number): number {
@@ -115,5 +141,6 @@ export class AckDecoder {
     this.#bodyFilled = 0;
     this.#macFilled = 0;
     this.#body = [];
+    this.#block = undefined;
   }
 }

@@ -29,6 +29,8 @@ const STREAM_ID_BYTES = 16;
 export const ACK_LIMITS = {
   /** Stream bytes in one DATA; a server may allow less (ACCEPT). */
   dataBytes: 256 * 1024,
+  /** The least that a server must allow in one DATA: with less, both would be busy with nothing but messages. */
+  leastDataBytes: 1024,
   metaHeaderBytes: 100_000,
   preambleBytes: 256 * 1024,
   /** Cause of a GAP, code of a REFUSE. */

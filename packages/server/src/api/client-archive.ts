@@ -49,7 +49,7 @@ function headerBlock(path: string, type: 'File' | 'Directory', mode: number, siz
 }
 
 const COMMANDS: Readonly<Record<ClientKind, (folder: string, server: string) => string>> = {
-  d4: (folder) => `your-program | npx d4 client -c ${folder}`,
+  d4: (folder) => `your-program | d4 client -c ${folder}`,
   // It takes one slash off, and puts none before the names of files.
   go: (folder) => `your-program | d4-goclient -c ${folder}// -cc`,
   c: (folder, server) =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { request as httpsRequest } from 'node:https';
 import { after, before, test } from 'node:test';
-import { encodeEnrollToken, parseEnrollToken } from '@d4ts/protocol';
+import { encodeEnrollToken, newSensorId, parseEnrollToken } from '@d4ts/protocol';
 import { removeExpired } from '../registry/expiry.ts';
 import { tokenHash } from '../registry/tokens.ts';
 import { type ApiFixture, NOW, startApiFixture } from './api-fixture.ts';
@@ -44,7 +44,7 @@ test('a token carries what the sensor needs; the server keeps the hash of its se
   const { authority } = body as { authority: { sha256: string } };
   assert.deepEqual(read, { server: { host: '127.0.0.1', port: 1 }, caSha256: authority.sha256 });
   assert.equal(encodeEnrollToken({ ...read, secret }), token);
-  assert.equal(command, `npx d4 client enroll ${token} -c d4-sensor`);
+  assert.equal(command, `d4 client enroll ${token} -c d4-sensor`);
   const key = tokenHash(secret.toString('base64url'));
   const { id, ...facts } = enrolment;
   assert.equal(id, key.slice(0, 16));
@@ -111,6 +111,10 @@ test('a viewer makes none; who may only register sees and revokes the own ones, 
   assert.equal(await revoke(other.id, registrar), 404);
   assert.equal(await revoke(mine.id, registrar), 200);
   assert.equal(await revoke(other.id, user), 200);
+  const audited = () => fixture.registry.audit.list({ kind: 'enrolments' }, 100).records.length;
+  const records = audited();
+  assert.equal(await revoke(other.id, user), 409);
+  assert.equal(audited(), records);
   assert.deepEqual(
     (await list(registrar)).map(({ state, revokedAt }) => [state, revokedAt]),
     [['revoked', NOW]],
@@ -128,7 +132,10 @@ test('what became of a token is forgotten after a month', async () => {
 });
 
 /** Downloads a configuration. */
-async function configuration(json: object): Promise<{ archive: Buffer; sensor: string; name: string }> {
+async function configuration(
+  json: object,
+  path = `${PATH}/configuration`,
+): Promise<{ archive: Buffer; sensor: string; name: string }> {
   const body = JSON.stringify(json);
   return new Promise((resolve, reject) => {
     const asked = httpsRequest(
@@ -137,7 +144,7 @@ async function configuration(json: object): Promise<{ archive: Buffer; sensor: s
         port: fixture.api.address.port,
         ca: fixture.ca,
         method: 'POST',
-        path: `${PATH}/configuration`,
+        path,
         agent: false,
         headers: { authorization: 'the-token-of-server.json', 'content-type': 'application/json' },
       },
@@ -181,4 +188,18 @@ test('a configuration is a folder for its owner alone, and its sensor is registe
   const destination = execFileSync('tar', ['-xzOf', '-', `${cFolder}/destination`], { input: forC.archive });
   assert.equal(destination.toString(), 'stdout');
   assert.equal(fixture.registry.sensors.get(forC.sensor)?.value.state, 'pending');
+
+  // Of a sensor that is there: for administrators, as its key is shown to nobody else.
+  const path = `/api/v1/sensors/${sensor}/configuration`;
+  const again = await configuration({ client: 'd4', type: 'maltrail' }, path);
+  const key = execFileSync('tar', ['-xzOf', '-', `${folder}/key`], { input: again.archive });
+  assert.deepEqual([again.sensor, key.toString('latin1')], [sensor, value?.key]);
+  const { records } = fixture.registry.audit.list({ kind: 'configuration-made' }, 1);
+  assert.deepEqual(
+    [records[0]?.key, records[0]?.after],
+    [sensor, { client: 'd4', type: 'maltrail', server: '127.0.0.1:1' }],
+  );
+  assert.equal(await refusal({ client: 'd4' }, path, await fixture.addToken('user')), '403 D4_FORBIDDEN');
+  assert.equal(await refusal({ client: 'd4', type: '8' }, path), '422 D4_TYPE_NOT_ACCEPTED');
+  assert.equal(await refusal({ client: 'd4' }, `/api/v1/sensors/${newSensorId()}/configuration`), '404 D4_NOT_FOUND');
 });

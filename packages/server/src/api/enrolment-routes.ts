@@ -6,19 +6,21 @@ import {
   type HostAndPort,
   isClientTopic,
   newSensorId,
+  parseSensorId,
   serverAddressText,
 } from '@d4ts/protocol';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { enrolmentState } from '../registry/enrolment-token.ts';
+import { type EnrolmentState, enrolmentState } from '../registry/enrolment-token.ts';
 import type { EnrolmentToken } from '../registry/port.ts';
 import { tokenHash } from '../registry/tokens.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
 import { actorOf, principalOf } from './authentication.ts';
-import { clientArchive } from './client-archive.ts';
+import { type ClientArchiveParts, clientArchive } from './client-archive.ts';
 import {
   ConfigurationDraft,
+  ConfigurationSettings,
   EnrolmentAdded,
   EnrolmentDraft,
   EnrolmentList,
@@ -28,6 +30,7 @@ import { enrolmentServer } from './enrolment-server.ts';
 import { IdParam } from './people/people-schemas.ts';
 import { changeDocument } from './registry-change.ts';
 import type { ApiApp } from './route-types.ts';
+import { UuidParam } from './schema-parts.ts';
 import { newSensorKey, registerSensor } from './sensor-registration.ts';
 import { typeName } from './type-name.ts';
 
@@ -119,7 +122,7 @@ export function enrolmentRoutes(app: ApiApp, context: ApiContext): void {
       await registry.enrolments.put(key, kept, actor, 0);
       const enrolment = viewOf(key, kept, now());
       log.info({ enrolment: enrolment.id, name, maxUses, expiresAt, by: actor.name }, 'an enrolment token was made');
-      return reply.code(201).send({ enrolment, token, command: `npx d4 client enroll ${token} -c ${FOLDER}` });
+      return reply.code(201).send({ enrolment, token, command: `d4 client enroll ${token} -c ${FOLDER}` });
     },
   );
 
@@ -141,7 +144,9 @@ export function enrolmentRoutes(app: ApiApp, context: ApiContext): void {
         ([each, { value }]) => tokenId(each) === id && isSeenBy(request, value),
       );
       if (found === undefined) throw notFound(`no enrolment token ${id}`);
-      const [key] = found;
+      const [key, { value }] = found;
+      const state = enrolmentState(value, now());
+      if (state !== 'open') throw new D4Error('D4_CONFLICT', `token ${id} ${NOTHING_TO_REVOKE[state]}`);
       const actor = actorOf(request);
       const at = now();
       const revoke = (token: EnrolmentToken): EnrolmentToken => ({ ...token, revokedAt: token.revokedAt ?? at });
@@ -175,17 +180,49 @@ export function enrolmentRoutes(app: ApiApp, context: ApiContext): void {
       const state = approve ? 'approved' : 'pending';
       await registerSensor(context, { ...about, uuid, key: newSensorKey(key), state }, actor);
       await registry.audit.record({ kind: 'configuration-made', key: uuid, actor, details: { client, type, server } });
-      const ca = certificate.facts().authority.pem;
-      const archive = clientArchive({ client, uuid, key: Buffer.from(key), topic: type, server, ca }, now());
-      return reply
-        .headers({
-          'content-type': 'application/gzip',
-          'content-disposition': `attachment; filename="${archive.name}"`,
-          'content-location': `/api/v1/sensors/${uuid}`,
-        })
-        .send(archive.bytes);
+      return sendConfiguration(reply, { client, uuid, key: Buffer.from(key), topic: type, server });
     },
   );
+
+  app.post(
+    '/sensors/:uuid/configuration',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        operationId: 'makeConfigurationOfSensor',
+        summary:
+          "Answers with the configuration directory of a sensor's client (.tar.gz), the key in it; that is recorded",
+        params: UuidParam,
+        body: ConfigurationSettings,
+        response: { 200: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }) },
+      },
+    },
+    async (request, reply) => {
+      const uuid = parseSensorId(request.params.uuid);
+      const sensor = registry.sensors.get(uuid);
+      if (sensor === undefined) throw notFound(`no sensor ${uuid}`);
+      const { client } = request.body;
+      const { type, ...settings } = settingsOf(request, request.body);
+      const server = serverAddressText(settings.server);
+      const actor = actorOf(request);
+      await registry.audit.record({ kind: 'configuration-made', key: uuid, actor, details: { client, type, server } });
+      log.warn({ sensor: uuid, by: actor.name }, "a sensor's key was handed out, in its configuration");
+      const key = Buffer.from(sensor.value.key, 'latin1');
+      return sendConfiguration(reply, { client, uuid, key, topic: type, server });
+    },
+  );
+
+  function sendConfiguration(reply: FastifyReply, parts: Omit<ClientArchiveParts, 'ca'>): FastifyReply {
+    const { name, bytes } = clientArchive({ ...parts, ca: certificate.facts().authority.pem }, now());
+    return reply
+      .headers({
+        'content-type': 'application/gzip',
+        'content-disposition': `attachment; filename="${name}"`,
+        'content-location': `/api/v1/sensors/${parts.uuid}`,
+      })
+      .send(bytes);
+  }
 
   /** @throws {D4Error} D4_FORBIDDEN, D4_BAD_TYPE, D4_TYPE_NOT_ACCEPTED, D4_BAD_SERVER */
   function settingsOf(request: FastifyRequest, draft: Draft): Settings {
@@ -215,6 +252,13 @@ export function enrolmentRoutes(app: ApiApp, context: ApiContext): void {
     await enrolments.remove(oldest[0], { name: 'server' });
   }
 }
+
+/** Why a token that no sensor can use any more is not revoked. */
+const NOTHING_TO_REVOKE: Readonly<Record<Exclude<EnrolmentState, 'open'>, string>> = {
+  used: 'was used already: no other sensor can use it; what a sensor that has used it may do is a matter of the sensor (d4 sensor revoke)',
+  expired: 'has expired already: no sensor can use it',
+  revoked: 'was revoked already',
+};
 
 /** Who may only register sensors sees the own tokens, and revokes no others. */
 function isSeenBy(request: FastifyRequest, { author }: EnrolmentToken): boolean {

@@ -78,7 +78,7 @@ export const EnrolmentAdded = closed('EnrolmentAdded', {
   }),
   command: Type.String({
     description: 'To be typed on the sensor',
-    examples: ['npx d4 client enroll d4e1_… -c d4-sensor'],
+    examples: ['d4 client enroll d4e1_… -c d4-sensor'],
   }),
 });
 export type EnrolmentAdded = Static<typeof EnrolmentAdded>;
@@ -89,4 +89,10 @@ export type ClientKind = (typeof CLIENT_KINDS)[number];
 export const ConfigurationDraft = closed('ConfigurationDraft', {
   client: words(CLIENT_KINDS, 'For `d4 client`, the Go client, or the C client with socat'),
   ...given,
+});
+
+export const ConfigurationSettings = closed('ConfigurationSettings', {
+  client: ConfigurationDraft.properties.client,
+  type: given.type,
+  server: given.server,
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { startApiFixture } from './api-fixture.ts';
@@ -69,7 +70,7 @@ test('only administrators say where data goes; operators may pause', async () =>
   await using api = await startApiFixture();
   await api.registry.types.put('3', { name: '3', createdAt: 0 }, ACTOR);
   const [viewer, user] = [await api.addToken('viewer'), await api.addToken('user')];
-  const json = { name: 'x', type: '3', target: { kind: 'file', path: join(api.home, 'x') } };
+  const json = { name: 'x', type: '3', target: { kind: 'file', path: join(tmpdir(), 'not-there', 'x') } };
   for (const token of [viewer, user]) {
     assert.equal((await api.call('POST', '/api/v1/exporters', { token, json })).status, 403);
   }
@@ -86,6 +87,7 @@ test('what is no exporter is refused', async () => {
   await using api = await startApiFixture();
   await api.registry.types.put('3', { name: '3', createdAt: 0 }, ACTOR);
   const good = { name: 'x', type: '3', target: { kind: 'udp', host: 'h', port: 1 } };
+  const http = { kind: 'http', url: 'https://h/' };
   for (const [json, status] of [
     [{ ...good, name: '../x' }, 400],
     [{ ...good, target: { kind: 'pigeon' } }, 400],
@@ -94,11 +96,57 @@ test('what is no exporter is refused', async () => {
     [{ ...good, target: { kind: 'syslog', transport: 'tls' } }, 400],
     [{ ...good, type: '4' }, 422],
     [{ ...good, sensors: ['x'] }, 400],
+    [{ ...good, target: { kind: 'file', path: join(api.home, 'DEFAULT_PASSWORD') } }, 400],
+    [{ ...good, target: http, secrets: { headers: { 'X-A': 'a\r\nX-B: b' } } }, 400],
+    [{ ...good, target: http, secrets: { headers: { 'X A': 'a' } } }, 400],
+    [{ ...good, target: http, secrets: { headers: { 'Content-Length': '1' } } }, 400],
+    [{ ...good, target: http, secrets: { headers: { host: 'elsewhere' } } }, 400],
   ] as const) {
     const answer = await api.call('POST', '/api/v1/exporters', { json });
     assert.equal(answer.status, status, answer.text);
   }
   for (const path of ['pause', 'resume']) {
     assert.equal((await api.call('POST', `/api/v1/exporters/none/${path}`)).status, 404);
+  }
+});
+
+test('values in the query of an address are shown to nobody, kept where they stay, and not sent to another server', async () => {
+  await using api = await startApiFixture();
+  await api.registry.types.put('3', { name: '3', createdAt: 0 }, ACTOR);
+  const at = (url: string) => ({ kind: 'http', url });
+  const secrets = { headers: { Authorization: 'Bearer very-secret' } };
+  const target = at('https://127.0.0.1:1/in?token=very-secret&a=&very-secret');
+  const made = await api.call('POST', '/api/v1/exporters', {
+    json: { name: 'hook', type: '3', target, secrets, paused: true },
+  });
+  const shown = 'https://127.0.0.1:1/in?token=***&a=&***';
+  assert.deepEqual([made.status, (made.body as { target: unknown }).target], [201, at(shown)]);
+  const patch = (json: object) => api.call('PATCH', '/api/v1/exporters/hook', { json });
+  const stored = () => JSON.parse(api.registry.exporters.get('hook')?.value.secrets ?? '{}');
+
+  assert.equal((await patch({ target: at(`${shown.replace('/in', '/other')}&b=2`) })).status, 200);
+  assert.deepEqual(stored(), { ...secrets, query: 'token=very-secret&a=&very-secret&b=2' });
+  for (const [url, message] of [
+    ['https://127.0.0.2:1/in', /give the headers with the address/],
+    ['http://127.0.0.1:1/in', /give the headers with the address/],
+    ['https://127.0.0.1:1/in?key=***', /key=\*\*\*\\" in the address stands for a value/],
+  ] as const) {
+    const refused = await patch({ target: at(url) });
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /"D4_BAD_EXPORTER"/);
+    assert.match(refused.text, message);
+  }
+  const masked = await patch({ target: at('https://127.0.0.2:1/in?token=***'), secrets: { headers: {} } });
+  assert.match(masked.text, /stands for a value that is not shown/);
+  assert.equal((await patch({ target: at('https://127.0.0.2:1/in?token=new'), secrets: {} })).status, 200);
+  assert.deepEqual(stored(), { query: 'token=new' });
+  // Nor by way of another kind.
+  await patch({ target: at('https://127.0.0.1:1/'), secrets });
+  await patch({ target: { kind: 'udp', host: 'h', port: 1 } });
+  assert.deepEqual(stored(), {});
+  for (const path of ['/api/v1/exporters', '/api/v1/audit']) {
+    const answer = await api.call('GET', path);
+    assert.equal(answer.status, 200);
+    assert.doesNotMatch(answer.text, /very-secret|token=new/);
   }
 });

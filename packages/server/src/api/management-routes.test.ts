@@ -386,6 +386,17 @@ test('the status tells of the server as a whole', async () => {
   assert.ok(status.memory.rssBytes > 0);
 });
 
+test('a viewer does not see what sensors have sent', async () => {
+  const token = await fixture.addToken('viewer');
+  const { uuid } = await ask<{ uuid: string }>('POST', '/queues', 201, { type: '3' });
+  for (const [path, status] of [
+    [`/queues/${uuid}`, 200],
+    [`/queues/${uuid}/items`, 403],
+  ] as const) {
+    assert.equal((await fixture.call('GET', `/api/v1${path}`, { token })).status, status, path);
+  }
+});
+
 test('changes are recorded under the name of who made them', async () => {
   const uuid = nextUuid();
   const changes: unknown[] = [];

@@ -99,6 +99,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   listSilentSensorsAsReference: [UUID],
   exportAudit: '{"id":3,"time":1790000000000,"who":"ann@example.org","action":"changed","kind":"sensors","key":"…"}\n',
   makeConfiguration: 'a tar file of the client’s configuration',
+  makeConfigurationOfSensor: 'a tar file of the client’s configuration',
   getArchivedFileContent: 'the file',
   makeBackup: 'a tar file of the home',
   watchEvents:

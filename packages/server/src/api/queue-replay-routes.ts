@@ -82,9 +82,9 @@ export function queueReplayRoutes(app: ApiApp, { queues, registry, log }: ApiCon
       schema: {
         tags,
         operationId: 'cancelReplay',
-        summary: 'Ends a replay; what is left of it does not come',
+        summary: 'Ends a replay that is not over; what is left of it does not come',
         params: ReplayParam,
-        response: { 204: Type.Null({ description: 'Cancelled, or over before' }) },
+        response: { 204: Type.Null({ description: 'Cancelled' }) },
       },
     },
     async (request, reply) => {

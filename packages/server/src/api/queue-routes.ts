@@ -165,7 +165,7 @@ export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
   app.get(
     '/queues/:uuid/items',
     {
-      config: { access: 'viewer' },
+      config: { access: 'user' },
       schema: {
         tags,
         operationId: 'peekQueue',

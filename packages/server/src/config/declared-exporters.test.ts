@@ -37,8 +37,14 @@ for (const [settings, message] of [
     { x: { type: '3', kind: 'udp', host: 'h', port: 1, 'keep-alive': 1 } },
     /"keep-alive" is no setting of udp; allowed: kind, host, port, rate/,
   ],
-  [{ x: { type: '3', kind: 'tcp', host: 'h', port: 1, 'keep-alive': 'long' } }, /"keep-alive" must be integer/],
-  [{ x: { type: '3', kind: 'udp', host: 'h' } }, /udp must have required properties port/],
+  [
+    { x: { type: '3', kind: 'tcp', host: 'h', port: 1, 'keep-alive': 'long' } },
+    /"keep-alive" is a whole number from 0 to 86400/,
+  ],
+  [{ x: { type: '3', kind: 'udp', host: 'h' } }, /"port" must be given/],
+  [{ x: { type: '3', kind: 'file' } }, /"path" must be given/],
+  [{ x: { type: '3', kind: 'syslog', transport: 'quic' } }, /"transport" is one of udp, tcp, tls, unix/],
+  [{ x: { type: '3', kind: 'http', url: 'ftp://h/' } }, /"url" begins with http:\/\/ or https:\/\//],
   [{ x: { type: '3', kind: 'http', url: 'https://h/', headers: ['secret'] } }, /^(?!.*secret)/],
   [{ x: { type: '3', kind: 'udp', host: 'h', port: 1, sensors: ['x'] } }, /"x" is not a UUID/],
 ] as const) {

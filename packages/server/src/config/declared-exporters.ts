@@ -6,6 +6,7 @@ import {
   EXPORTER_NAME,
   ExporterSecrets,
   type ExporterTarget,
+  HTTP_ADDRESS,
   type ExporterSecrets as Secrets,
 } from '../registry/exporter.ts';
 
@@ -69,20 +70,53 @@ function sensorsOf(sensors: unknown, at: string): SensorId[] {
   }
 }
 
+/** What of a setting's schema is said to people. */
+interface SettingSchema {
+  readonly type?: unknown;
+  readonly enum?: readonly string[];
+  readonly pattern?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+type TargetSchema = TSchema & {
+  readonly properties?: Readonly<Record<string, SettingSchema>>;
+  readonly required?: readonly string[];
+};
+
 function targetOf(settings: Record<string, unknown>, at: string): ExporterTarget {
   const kinds = Object.keys(EXPORT_TARGETS);
   const kind = kinds.find((each) => each === settings.kind);
   if (kind === undefined) throw wrong(at, `"kind" is one of ${kinds.join(', ')}`);
-  const schema: TSchema & { properties?: object } = EXPORT_TARGETS[kind as keyof typeof EXPORT_TARGETS];
+  const described: TSchema = EXPORT_TARGETS[kind as keyof typeof EXPORT_TARGETS];
+  const schema = described as TargetSchema;
   if (Value.Check(schema, settings)) return settings as ExporterTarget;
   const known = Object.keys(schema.properties ?? {});
   const unknown = Object.keys(settings).find((each) => !known.includes(each));
   if (unknown !== undefined) {
     throw wrong(at, `"${dashed(unknown)}" is no setting of ${kind}; allowed: ${known.map(dashed).join(', ')}`);
   }
+  const missing = (schema.required ?? []).filter((each) => !(each in settings));
+  if (missing.length > 0) throw wrong(at, `${missing.map((each) => `"${dashed(each)}"`).join(', ')} must be given`);
   const [problem] = Value.Errors(schema, settings);
-  const path = problem?.instancePath.slice(1) ?? '';
-  throw wrong(at, `${path === '' ? kind : `"${dashed(path)}"`} ${problem?.message ?? 'is not as expected'}`);
+  const name = problem?.instancePath.slice(1) ?? '';
+  throw wrong(
+    at,
+    `"${dashed(name)}" ${allowedText(schema.properties?.[name]) ?? problem?.message ?? 'is not as expected'}`,
+  );
+}
+
+/** What a setting has to be, in words; undefined where the schema's own message says enough. */
+function allowedText(setting: SettingSchema | undefined): string | undefined {
+  if (setting?.enum !== undefined) return `is one of ${setting.enum.join(', ')}`;
+  if (setting?.pattern === HTTP_ADDRESS) return 'begins with http:// or https://';
+  if (setting?.type === 'boolean') return 'is true or false';
+  if (setting?.type === 'number' || setting?.type === 'integer') {
+    const what = setting.type === 'integer' ? 'a whole number' : 'a number';
+    const { minimum, maximum } = setting;
+    return `is ${what}${maximum === undefined ? ` of at least ${minimum}` : ` from ${minimum} to ${maximum}`}`;
+  }
+  return undefined;
 }
 
 /**

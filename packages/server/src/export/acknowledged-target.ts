@@ -17,6 +17,8 @@ const CHUNK_BYTES = 128 * 1024;
 const GREETING_MS = 30_000;
 /** A server that takes nothing for so long is spoken of, in ms. */
 const HOLDING_MS = 10_000;
+/** A connection that has held for so long was no mistake of the server's, even if there was nothing to acknowledge, in ms. */
+const HELD_MS = 10_000;
 /** How long the end may take: until everything is acknowledged. */
 const CLOSE_MS = 4_000;
 
@@ -53,6 +55,11 @@ export class AcknowledgedTarget implements ExportTarget {
   #accepted = false;
   #wasAccepted = false;
   #holding: NodeJS.Timeout | undefined;
+  /** Whether it was said that the server takes nothing for now. */
+  #saidHolding = false;
+  #settling: NodeJS.Timeout | undefined;
+  /** Connections in a row that the server has ended without having taken anything of what there was. */
+  #fruitless = 0;
   #wakeRoom: () => void = () => {};
   /** Why there is no going on. */
   #failure: D4Error | undefined;
@@ -64,6 +71,8 @@ export class AcknowledgedTarget implements ExportTarget {
     this.#max = maxOutstanding;
     this.where = where;
     this.#stream = new ForwardedStream({ sensor, metaHeader, source: where }, (records) => {
+      this.#fruitless = 0;
+      this.#recover();
       events.delivered(records);
       this.#wakeRoom();
     });
@@ -117,14 +126,27 @@ export class AcknowledgedTarget implements ExportTarget {
   async #run(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted && this.#failure === undefined) {
+      const since = performance.now();
+      const before = this.#stream.acknowledged;
       const end = await this.#connection();
+      clearTimeout(this.#settling);
+      // Not because a server accepts: one that does that and nothing more would be asked in a loop.
+      const hasHeld = this.#accepted && performance.now() - since > HELD_MS;
+      const isFruitless = this.#stream.acknowledged === before && !hasHeld;
+      if (!isFruitless) this.#backOff.reset();
+      else if (this.#accepted || end.kind === 'ended' || end.kind === 'unresumable') this.#fruitless++;
+      else if (end.kind === 'refused' && end.action === 'new-stream') this.#fruitless++;
       this.#accepted = false;
       if (end.kind === 'aborted') return;
       if (end.kind === 'ended' && this.#stream.end !== undefined) return;
       const isOver = end.kind === 'ended' || end.kind === 'unresumable';
       if (isOver || (end.kind === 'refused' && end.action === 'new-stream')) {
+        this.counts.errors++;
         // A new stream is not refused like this; a server that does it all the same is not asked in a loop.
-        if (this.#stream.rebirth !== undefined) await this.#backOff.wait(signal);
+        if (this.#stream.rebirth !== undefined) {
+          if (this.#fruitless > 1) this.#say(this.#refusesAll(end));
+          await this.#backOff.wait(signal);
+        }
         await this.#beginAnew();
         continue;
       }
@@ -156,7 +178,7 @@ export class AcknowledgedTarget implements ExportTarget {
       scratch: this.#scratch,
       signal,
       greetingMs: GREETING_MS,
-      onAccepted: () => this.#recover(),
+      onAccepted: () => this.#accept(),
       onHolding: (holding) => this.#hold(holding),
       onSent: () => {},
     });
@@ -173,6 +195,11 @@ export class AcknowledgedTarget implements ExportTarget {
     await this.#stream.reborn({ id: randomBytes(16).toString('hex'), previous, base: { offset, crc } });
   }
 
+  #refusesAll(end: SessionEnd): string {
+    const why = end.kind === 'refused' ? ` (${end.code}${end.text === '' ? '' : `: ${end.text}`})` : '';
+    return `${this.where} takes nothing: it will not have a new stream either${why}`;
+  }
+
   #problemOf(end: SessionEnd & { kind: 'refused' | 'broken' }): string {
     if (end.kind === 'broken') return `no connection to ${this.where}: ${end.reason}`;
     const text = end.text === '' ? '' : `: ${end.text}`;
@@ -183,22 +210,39 @@ export class AcknowledgedTarget implements ExportTarget {
   /** A server that pauses for a moment is nothing to speak of. */
   #hold(holding: boolean): void {
     clearTimeout(this.#holding);
-    if (holding) this.#holding = setTimeout(() => this.#fail(`${this.where} takes nothing for now`), HOLDING_MS);
-    else if (this.#accepted) this.#recover();
+    if (holding) {
+      this.#holding = setTimeout(() => {
+        this.#fail(`${this.where} takes nothing for now`);
+        this.#saidHolding = true;
+      }, HOLDING_MS);
+    } else if (this.#accepted && this.#saidHolding) this.#recover();
   }
 
   #fail(problem: string): void {
     this.counts.errors++;
+    this.#say(problem);
+  }
+
+  #say(problem: string): void {
     if (problem !== this.problem) this.#events.warn(`${problem}: records are held, trying again until it is possible`);
     this.problem = problem;
+    this.#saidHolding = false;
+  }
+
+  /** The server goes on with the stream; whether it takes anything shows when it acknowledges. */
+  #accept(): void {
+    this.#accepted = true;
+    this.#wasAccepted = true;
+    if (!this.idle) return;
+    if (this.#fruitless === 0) this.#recover();
+    // With nothing to acknowledge, a connection that holds has to do.
+    else this.#settling = setTimeout(() => this.#recover(), HELD_MS);
   }
 
   #recover(): void {
-    this.#accepted = true;
-    this.#wasAccepted = true;
-    this.#backOff.reset();
     if (this.problem !== undefined) this.#events.warn(`connected to ${this.where}`);
     this.problem = undefined;
+    this.#saidHolding = false;
   }
 }
 

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { D4Error } from '@d4ts/protocol';
+import { readAuthorities } from './ordinary-file.ts';
 
 /** How a server's certificate is checked. */
 export interface CertificateCheck {
@@ -43,7 +42,7 @@ export function streamAddressText(address: StreamAddress): string {
  * @throws the error of the network or of TLS; {D4Error} D4_EXPORT_CA where the authorities cannot be read
  */
 export async function connectStream(address: StreamAddress, signal: AbortSignal): Promise<Socket> {
-  const socket = open(address);
+  const socket = await open(address);
   const ready = address.kind === 'tls' ? 'secureConnect' : 'connect';
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const onAbort = () => reject(new Error('stopped'));
@@ -71,34 +70,26 @@ export async function connectStream(address: StreamAddress, signal: AbortSignal)
   }
 }
 
-function open(address: StreamAddress): Socket {
+async function open(address: StreamAddress): Promise<Socket> {
   // Only so can it be seen that a receiver has closed its side while we still hold something for it.
   const halfOpen = { allowHalfOpen: true };
   if (address.kind === 'unix') return connectTcp({ path: address.path, ...halfOpen });
   const { host, port } = address;
   if (address.kind === 'tcp') return connectTcp({ host, port, ...halfOpen });
   const { alpn } = address;
-  return connectTls({ host, port, ...tlsCheck(address, host), ...(alpn !== undefined && { ALPNProtocols: [alpn] }) });
+  const check = await tlsCheck(address, host);
+  return connectTls({ host, port, ...check, ...(alpn !== undefined && { ALPNProtocols: [alpn] }) });
 }
 
 /** Options of `tls.connect` and of HTTPS requests. @throws {D4Error} D4_EXPORT_CA */
-export function tlsCheck({ verify = true, ca }: CertificateCheck, host: string) {
+export async function tlsCheck({ verify = true, ca }: CertificateCheck, host: string) {
   return {
     minVersion: 'TLSv1.2' as const,
     rejectUnauthorized: verify,
     // A server name must not be an IP address (RFC 6066, section 3).
     ...(isIP(host) === 0 && { servername: host }),
-    ...(ca !== undefined && { ca: readAuthorities(ca) }),
+    ...(ca !== undefined && { ca: await readAuthorities(ca) }),
   };
-}
-
-function readAuthorities(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new D4Error('D4_EXPORT_CA', `the authorities in ${file} cannot be read: ${why}`, error);
-  }
 }
 
 const CERTIFICATE_CODES: ReadonlySet<string> = new Set([

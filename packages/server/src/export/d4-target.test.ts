@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { newSensorId, PREVIOUS_CAUSE } from '@d4ts/protocol';
-import { makeTestCertificates, startAckRecorder, startRecorder, type TestCertificates } from '@d4ts/testkit';
+import {
+  type AckRecorderOptions,
+  makeTestCertificates,
+  startAckRecorder,
+  startRecorder,
+  type TestCertificates,
+} from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 
 const KEY = 'the key of the forwarder';
@@ -84,6 +90,49 @@ test('d4: what a server refuses is held, and the reason is said; at the end it i
   await under.said.until(/d4 127.0.0.1:\d+ refuses the stream \(pending.*\)\. There, "d4 sensor show"/);
   assert.equal(await under.stop(), 0);
   assert.deepEqual(await under.left(), lines(3));
+});
+
+const NOTHING_TAKEN = /takes nothing: it will not have a new stream either/;
+
+const BAD_SERVERS: [string, Partial<AckRecorderOptions>, RegExp][] = [
+  ['refuses every stream', { refuse: () => 'stream-forked' }, NOTHING_TAKEN],
+  ['says that every stream has ended', { accept: { state: 1, maxRecordBytes: 0 } }, NOTHING_TAKEN],
+  ['accepts, and cuts', { onData: () => 'cut' }, /no connection to d4 .*: closed/],
+  ['wants single bytes', { accept: { maxDataBytes: 1 } }, /the server takes only 1 bytes at a time/],
+];
+for (const [name, bad, problem] of BAD_SERVERS) {
+  test(`d4: a server that ${name} is a problem, and asked less and less often, until it takes something`, async (t) => {
+    const { under, made, ca } = await start(t);
+    const options = { key: KEY, tls: made, ...bad };
+    const recorder = await startAckRecorder(options);
+    t.after(() => recorder.close());
+    under.queue.add(...lines(3));
+    const since = performance.now();
+    under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
+    await under.said.until(problem);
+    await recorder.until(() => recorder.opens.length === 4);
+    // The waits between are 75 and 150 ms at the least.
+    assert.ok(performance.now() - since > 200);
+    assert.doesNotMatch(under.said.text, /connected to d4/);
+    delete options.refuse;
+    delete options.accept;
+    delete options.onData;
+    await under.said.until('connected to d4');
+    assert.equal(await under.stop(), 0);
+    assert.deepEqual(await under.left(), []);
+    assert.match(under.said.text, /3 delivered, [3-9] errors/);
+  });
+}
+
+test('d4: a heartbeat longer than any timer is not taken at its word', async (t) => {
+  const { under, made, ca } = await start(t);
+  const recorder = await startAckRecorder({ key: KEY, tls: made, heartbeatMs: 0xffff_ffff });
+  t.after(() => recorder.close());
+  under.queue.add(...lines(3));
+  under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
+  await recorder.until(() => recorder.bytes().toString() === asText(lines(3)));
+  assert.equal(await under.stop(), 0);
+  assert.equal(recorder.opens.length, 1);
 });
 
 for (const [name, alpn] of [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -199,6 +200,58 @@ test('those of d4.yaml are made, changed and removed as it says; a pause by hand
     exporters.list().map(({ name }) => name),
     ['own'],
   );
+  await exporters.close();
+});
+
+test('a pipe in place of authorities holds nobody up, and files of the server itself are not written', async (t) => {
+  const { home, open } = await homeFor(t);
+  const folder = folderFor(t);
+  const own = join(folder, 'home');
+  const [pipe, large, outside] = [join(folder, 'pipe'), join(folder, 'large'), join(folder, 'out')];
+  mkdirSync(own);
+  execFileSync('mkfifo', [pipe]);
+  writeFileSync(large, Buffer.alloc(1024 * 1024 + 1));
+  symlinkSync(own, join(folder, 'link'));
+  symlinkSync(join(own, 'new'), join(folder, 'dangling'));
+  let exporters = await open({ home: own });
+  const url = 'https://127.0.0.1:1/';
+  const host = { host: '127.0.0.1', port: 1 };
+  await exporters.add({ name: 'pipe', type: '3', target: { kind: 'http', url, ca: pipe } }, ACTOR);
+  await exporters.add({ name: 'large', type: '3', target: { kind: 'tls', ...host, ca: large } }, ACTOR);
+  const sensor = newSensorId();
+  await exporters.add(
+    { name: 'd4', type: '3', target: { kind: 'd4', ...host, sensor, ca: '/dev/zero' }, secrets: { key: 'k' } },
+    ACTOR,
+  );
+  const file = (path: string) => ({ kind: 'file', path }) as const;
+  for (const [path, why] of [
+    [join(own, 'DEFAULT_PASSWORD'), /lies in the server's home/],
+    [join(own, 'keys', '..', 'x'), /lies in the server's home/],
+    [join(folder, 'link', 'x'), /lies in the server's home/],
+    [join(folder, 'dangling'), /a link to what is not there/],
+    [pipe, /not an ordinary file/],
+    ['/dev/null', /not an ordinary file/],
+  ] as const) {
+    const added = exporters.add({ name: 'file', type: '3', target: file(path) }, ACTOR);
+    await assert.rejects(added, { code: 'D4_BAD_EXPORTER', message: why });
+    await assert.rejects(exporters.change('pipe', { target: file(path) }, ACTOR), { code: 'D4_BAD_EXPORTER' });
+  }
+  await exporters.add({ name: 'file', type: '3', target: file(outside) }, ACTOR);
+  await home.append(sensor, ['a']);
+  await until(() => linesIn(outside).length === 1);
+  await exporters.close();
+  // What has come to stand there meanwhile is not opened either.
+  rmSync(outside);
+  symlinkSync(join(own, 'server.pem'), outside);
+  writeFileSync(join(own, 'server.pem'), 'secret');
+  exporters = await open({ home: own });
+  await home.append(sensor, ['b']);
+  await until(() => ['pipe', 'large', 'd4', 'file'].every((name) => exporters.get(name)?.state === 'failing'));
+  assert.match(exporters.get('pipe')?.problem ?? '', /pipe cannot be read: it is not an ordinary file/);
+  assert.match(exporters.get('large')?.problem ?? '', /it has 1048577 bytes, and may have 1048576/);
+  assert.match(exporters.get('d4')?.problem ?? '', /\/dev\/zero cannot be read: it is not an ordinary file/);
+  assert.match(exporters.get('file')?.problem ?? '', /lies in the server's home/);
+  assert.equal(readFileSync(join(own, 'server.pem'), 'utf8'), 'secret');
   await exporters.close();
 });
 

@@ -5,7 +5,9 @@ import type { Journal, Topic } from '../journal/port.ts';
 import type { ExporterDefinition, ExporterSecrets, ExporterTarget } from '../registry/exporter.ts';
 import type { Actor, CursorState, Registry } from '../registry/port.ts';
 import type { OpenJournalItems } from './journal-source.ts';
+import { checkOutputFile } from './ordinary-file.ts';
 import type { RecordFilter } from './port.ts';
+import { changedSettings, sealed, unsealed } from './secret-query.ts';
 import { type ExporterInfo, SupervisedExporter } from './supervised-exporter.ts';
 import { targetOpener } from './targets.ts';
 
@@ -63,6 +65,8 @@ export interface ExportersOptions {
   readonly log: Logger;
   /** This server's name in lists of hops (`serverHop`). */
   readonly self: () => string;
+  /** The server's folder, where no exporter may write; none in tests that have no server. */
+  readonly home?: string;
   /** Those of d4.yaml. */
   readonly declared?: readonly NewExporter[];
   /** What of a topic is exported, if not all of it. */
@@ -130,6 +134,7 @@ export class Exporters {
         throw new D4Error('D4_CONFLICT', `there is an exporter "${options.name}" already`);
       }
       const definition = this.#definition({ ...options, type: this.#acceptedTopic(options.type) }, false);
+      await this.#checkFile(definition.name, definition.target);
       const cursor = await this.#newCursor(definition.topic, options.from);
       await registry.saveCursors(new Map([[`${KEY_PREFIX}${definition.name}`, cursor]]));
       await registry.exporters.put(definition.name, definition, actor, 0);
@@ -142,12 +147,13 @@ export class Exporters {
    * @returns undefined where there is no such exporter
    * @throws {D4Error} D4_CONFLICT, also for one of d4.yaml; D4_BAD_EXPORTER, D4_BAD_GROUP
    */
-  change(
+  async change(
     name: string,
     change: ExporterChange,
     actor: Actor,
     expectedRevision?: number,
   ): Promise<ExporterInfo | undefined> {
+    await this.#checkFile(name, change.target);
     return this.#put(
       name,
       (definition) => {
@@ -157,8 +163,12 @@ export class Exporters {
           ...definition,
           ...(description !== undefined && { description }),
           ...(sensors !== undefined && { sensors: sensors === null ? 'all' : groupOf(sensors) }),
-          ...(target !== undefined && { target }),
-          ...(secrets !== undefined && { secrets: JSON.stringify(secrets) }),
+          ...sealed(
+            changedSettings(unsealed(definition), {
+              ...(target !== undefined && { target }),
+              ...(secrets !== undefined && { secrets }),
+            }),
+          ),
         };
         this.#check(changed);
         return changed;
@@ -326,8 +336,7 @@ export class Exporters {
       topic,
       sensors: sensors === undefined ? 'all' : groupOf(sensors),
       description,
-      target,
-      secrets: JSON.stringify(secrets),
+      ...sealed({ target, secrets }),
       paused,
       declared,
       createdAt: Date.now(),
@@ -337,17 +346,27 @@ export class Exporters {
   }
 
   /** @throws {D4Error} D4_BAD_EXPORTER where its settings do not go together */
-  #check({ name, topic, target, secrets }: ExporterDefinition): void {
+  #check(definition: ExporterDefinition): void {
+    const { name, topic } = definition;
+    const { target, secrets } = unsealed(definition);
     if (target.kind === 'd4' && this.#options.formats(topic).items === 'files') {
       const message = `exporter ${name}: the records of type ${topic} are files of this machine, which another server cannot take`;
       throw new D4Error('D4_BAD_EXPORTER', message);
     }
     try {
-      targetOpener(target, JSON.parse(secrets), { type: topic, self: this.#options.self() });
+      targetOpener(target, secrets, { type: topic, self: this.#options.self() });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new D4Error('D4_BAD_EXPORTER', `exporter ${name}: ${why}`, error);
+      throw badExporter(name, error);
     }
+  }
+
+  /** @throws {D4Error} D4_BAD_EXPORTER where records may not be written there */
+  async #checkFile(name: string, target: ExporterTarget | undefined): Promise<void> {
+    const { home } = this.#options;
+    if (target?.kind !== 'file' || home === undefined) return;
+    await checkOutputFile(target.path, home).catch((error) => {
+      throw badExporter(name, error);
+    });
   }
 
   #acceptedTopic(type: string): Topic {
@@ -365,10 +384,11 @@ export class Exporters {
   }
 
   #start(definition: ExporterDefinition, cursor: CursorState): SupervisedExporter {
-    const { items, self, log, filterFor } = this.#options;
+    const { items, self, home, log, filterFor } = this.#options;
     const exporter = new SupervisedExporter(definition, cursor, {
       items,
       self,
+      home,
       log,
       filterFor,
       changed: (changed) => this.#changed(changed),
@@ -417,6 +437,11 @@ export class Exporters {
       for (const exporter of exporters) this.#changed(exporter);
     }
   }
+}
+
+function badExporter(name: string, error: unknown): D4Error {
+  const why = error instanceof Error ? error.message : String(error);
+  return new D4Error('D4_BAD_EXPORTER', `exporter ${name}: ${why}`, error);
 }
 
 function refuseDeclared({ name, declared }: ExporterDefinition, what: string): void {

@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { D4Error } from '@d4ts/protocol';
 import { BackOff } from './back-off.ts';
 import type { Output, OutputEvents } from './output-target.ts';
 
@@ -17,14 +18,17 @@ export class FileOutput implements Output {
   readonly where: string;
   readonly #path: string;
   readonly #events: OutputEvents;
+  readonly #check: () => Promise<void>;
   readonly #backOff = new BackOff();
   #file: FileHandle | undefined;
   #stats: Stats | undefined;
   #lookedAt = 0;
 
-  constructor(path: string, events: OutputEvents) {
+  /** @param check throws where the path must not be opened; asked each time before it is */
+  constructor(path: string, events: OutputEvents, check: () => Promise<void> = async () => {}) {
     this.#path = path;
     this.#events = events;
+    this.#check = check;
     this.where = `file ${path}`;
   }
 
@@ -61,6 +65,7 @@ export class FileOutput implements Output {
   async #opened(): Promise<FileHandle> {
     if (this.#file !== undefined && !(await this.#wasMoved())) return this.#file;
     await this.#forget();
+    await this.#check();
     // Without a reader a named pipe is refused, where it would keep a thread waiting.
     const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
     const file = await open(this.#path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o640);
@@ -84,6 +89,7 @@ export class FileOutput implements Output {
   }
 
   #problem(error: unknown): string {
+    if (error instanceof D4Error) return error.message;
     if (codeOf(error) === 'ENXIO') return `nobody reads the pipe ${this.#path}`;
     const why = error instanceof Error ? error.message : String(error);
     return `cannot write to ${this.#path}: ${why}`;

@@ -45,15 +45,21 @@ export class HttpTarget implements ExportTarget {
   readonly #agent: Agent;
   readonly #backOff = new BackOff();
 
-  /** @throws {D4Error} D4_EXPORT_CA */
-  constructor(options: HttpTargetOptions, events: TargetEvents) {
+  private constructor(options: HttpTargetOptions, events: TargetEvents, agent: Agent) {
     this.#options = options;
     this.#events = events;
+    this.#agent = agent;
     this.where = `http ${options.url.origin}${options.url.pathname}`;
+  }
+
+  /** @throws {D4Error} D4_EXPORT_CA */
+  static async open(options: HttpTargetOptions, events: TargetEvents): Promise<HttpTarget> {
     const keep = { keepAlive: true, maxSockets: 1 };
     const { url } = options;
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-    this.#agent = url.protocol === 'https:' ? new TlsAgent({ ...keep, ...tlsCheck(options, host) }) : new Agent(keep);
+    const isTls = url.protocol === 'https:';
+    const agent = isTls ? new TlsAgent({ ...keep, ...(await tlsCheck(options, host)) }) : new Agent(keep);
+    return new HttpTarget(options, events, agent);
   }
 
   async send({ records }: RecordBatch, signal: AbortSignal): Promise<void> {

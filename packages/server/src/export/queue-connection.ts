@@ -18,7 +18,7 @@ const NO_PASSWORD = /no password is set|without any password/;
 
 /** A request that waits for its answer. */
 interface Pending {
-  readonly items: ((lines: RecordLines) => void) | undefined;
+  readonly items: { readonly most: number; readonly take: (lines: RecordLines) => void } | undefined;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
 }
@@ -33,12 +33,13 @@ export class QueueConnection {
   readonly #pending: Pending[] = [];
   readonly #silenceMs: number;
   #problem: Error | undefined;
+  #paused = false;
 
   private constructor({ host, port }: QueueServer, silenceMs: number) {
     this.#silenceMs = silenceMs;
     const reader = new ReplyReader({
-      wantsItems: () => this.#pending[0]?.items !== undefined,
-      items: (lines) => this.#pending[0]?.items?.(lines),
+      wantedItems: () => this.#pending[0]?.items?.most,
+      items: (lines) => this.#pending[0]?.items?.take(lines),
       reply: (reply) => this.#reply(reply),
     });
     const take = (bytes: number): boolean => {
@@ -47,7 +48,8 @@ export class QueueConnection {
       } catch (error) {
         this.#socket.destroy(error as Error);
       }
-      return true;
+      // What was read stays read; no more comes as long as this is false.
+      return !this.#paused;
     };
     // Read into memory of ours, more at a time, and not copied from there.
     this.#socket = connect({ host, port, onread: { buffer: () => reader.room, callback: take } });
@@ -105,11 +107,28 @@ export class QueueConnection {
 
   /**
    * Asks for a list of items.
-   * @param items told of them as they come; what has come before the connection ends was told
+   * @param most how many may come; the connection ends where more do
+   * @param take told of them as they come; what has come before the connection ends was told
    * @returns null or an empty list, when all have come
    */
-  askItems(items: (lines: RecordLines) => void, ...words: readonly string[]): Promise<Reply> {
-    return this.#ask(words, items);
+  askItems(most: number, take: (lines: RecordLines) => void, ...words: readonly string[]): Promise<Reply> {
+    return this.#ask(words, { most, take });
+  }
+
+  /** Reads nothing for now: what is under way stays with the server, and its silence is ours. */
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.setTimeout(0);
+    this.#socket.pause();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#pending.length > 0) this.#socket.setTimeout(this.#silenceMs);
+    this.#socket.resume();
   }
 
   /** Ends it at once; what is asked is not answered any more. */
@@ -139,7 +158,7 @@ export class QueueConnection {
         return;
       }
       this.#pending.push({ items, resolve, reject });
-      this.#socket.setTimeout(this.#silenceMs);
+      if (!this.#paused) this.#socket.setTimeout(this.#silenceMs);
       this.#socket.write(request(words));
     });
   }

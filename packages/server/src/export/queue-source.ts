@@ -37,6 +37,8 @@ const BLOCK_SECONDS = 30;
 const SILENCE_MS = (BLOCK_SECONDS + 15) * 1000;
 const FIRST_RECONNECT_MS = 50;
 const MAX_RECONNECT_MS = 2_000;
+/** At the end everything that was asked for is still taken, to be given back; beyond so many bytes the server is no queue. */
+const MAX_LAST_BYTES = 256 * 1024 * 1024;
 /** How long stopping and giving back may take. */
 const STOP_MS = 3_000;
 const UNBLOCK_AGAIN_MS = 25;
@@ -90,6 +92,8 @@ export class QueueSource implements RecordSource {
   /** Redis before 6.2 pops one at a time. */
   #takesCount = true;
   #lost = false;
+  /** How long to wait before the next connection; from the beginning again when one was of use. */
+  #reconnectMs = 0;
   #closing = false;
   /** What a request was answered that could not be done. */
   #error: ReplyError | undefined;
@@ -159,6 +163,7 @@ export class QueueSource implements RecordSource {
     if (passed > 0) {
       this.#held.splice(0, passed);
       this.#next -= passed;
+      this.#hasRoom();
     }
     this.#news.wake();
   }
@@ -244,8 +249,9 @@ export class QueueSource implements RecordSource {
         bytes += lines.bytes.length;
         this.#hold(lines);
       };
-      await connection.askItems(take, 'RPOP', this.#key, String(count));
+      await connection.askItems(count, take, 'RPOP', this.#key, String(count));
       this.#more = came >= count;
+      this.#works();
       if (came > 0) this.#itemBytes = Math.max(1, bytes / came);
     } catch (error) {
       if (!(error instanceof ReplyError) || !NO_COUNT.test(error.message)) throw error;
@@ -266,6 +272,7 @@ export class QueueSource implements RecordSource {
       this.#more = items.length >= count;
       const failed = pops.find((pop) => pop.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
+      this.#works();
     } finally {
       this.#pops--;
       this.#asked -= count;
@@ -277,6 +284,7 @@ export class QueueSource implements RecordSource {
     this.#blocked = true;
     try {
       const answer = await connection.ask('BRPOP', this.#key, String(BLOCK_SECONDS));
+      this.#works();
       const item = Array.isArray(answer) ? answer[1] : undefined;
       if (Buffer.isBuffer(item)) {
         this.#hold(RecordLines.of([item]));
@@ -294,17 +302,34 @@ export class QueueSource implements RecordSource {
     this.#held.push({ lines, from: 0 });
     this.#heldItems += lines.ends.length;
     this.#heldBytes += lines.bytes.length;
+    this.#hasRoom();
     this.#news.wake();
   }
 
+  /** Items may be much larger than those before were: then the server has to wait with the rest. */
+  #hasRoom(): void {
+    const connection = this.#connection;
+    if (this.#heldBytes < MAX_OUTSTANDING.bytes) connection?.resume();
+    else if (!this.#closing) connection?.pause();
+    else if (this.#heldBytes > MAX_LAST_BYTES) connection?.end();
+  }
+
+  /** The server has given what it was asked for. */
+  #works(): void {
+    this.#reconnectMs = 0;
+    if (this.#lost) this.#warn(`connected to ${this.#where}`);
+    this.#lost = false;
+  }
+
   async #connect(signal: AbortSignal): Promise<void> {
-    for (let waitMs = FIRST_RECONNECT_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, MAX_RECONNECT_MS)) {
+    while (!signal.aborted) {
+      const waitMs = this.#reconnectMs;
+      this.#reconnectMs = Math.min(Math.max(waitMs * 2, FIRST_RECONNECT_MS), MAX_RECONNECT_MS);
       try {
+        if (waitMs > 0) await sleep(waitMs, undefined, { signal });
         const connection = await QueueConnection.open(this.#server, this.#name, SILENCE_MS, signal);
         this.#connection = connection;
         void connection.ended.then((problem) => this.#ended(problem));
-        if (this.#lost) this.#warn(`connected to ${this.#where}`);
-        this.#lost = false;
         this.#error = undefined;
         return;
       } catch (error) {
@@ -314,7 +339,6 @@ export class QueueSource implements RecordSource {
           return;
         }
         this.#noteLoss(error instanceof Error ? error.message || String(error) : String(error));
-        await sleep(waitMs, undefined, { signal }).catch(() => {});
       }
     }
   }
@@ -334,6 +358,7 @@ export class QueueSource implements RecordSource {
     this.#closing = true;
     const isOver = () => this.#connection === undefined || (this.#pops === 0 && !this.#blocked);
     if (isOver()) return;
+    this.#connection?.resume();
     const over = new AbortController();
     const giveUp = setTimeout(() => this.#connection?.end(), STOP_MS);
     const unblocking = this.#blocked ? this.#unblock(over.signal) : undefined;

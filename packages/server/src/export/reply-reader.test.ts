@@ -4,12 +4,14 @@ import fc from 'fast-check';
 import { RecordLines } from './record-lines.ts';
 import { type Reply, ReplyError, ReplyReader } from './reply-reader.ts';
 
+const MOST_ITEMS = 40;
+
 /** What a reader makes of bytes that come in pieces. Only answers whose number is in `lists` are lists of items. */
 function read(bytes: Buffer, sizes: readonly number[], lists: ReadonlySet<number> | 'all'): unknown[] {
   const replies: unknown[] = [];
   let items: string[] | undefined;
   const reader = new ReplyReader({
-    wantsItems: () => lists === 'all' || lists.has(replies.length),
+    wantedItems: () => (lists === 'all' || lists.has(replies.length) ? MOST_ITEMS : undefined),
     items: (lines) => {
       items ??= [];
       items.push(...lines.records.map((record) => record.toString('latin1')));
@@ -87,4 +89,33 @@ test('lines are cut into runs of whole lines', () => {
   );
   assert.deepEqual(lines.recordsFrom(2).map(String), ['a longer one', 'x', 'y']);
   assert.equal(lines.line(1).toString(), '\n');
+});
+
+test('a server that sends without end is told apart by what it would cost to go on', () => {
+  const piece = Buffer.alloc(60_000, 'a');
+  const flood = (head: string, body = piece) => Buffer.concat([Buffer.from(head), ...Array<Buffer>(40).fill(body)]);
+  const digits = 'x'.repeat(70_000);
+  for (const [bytes, lists, message] of [
+    [flood('+'), [], /a line has more than 65536 bytes/],
+    [flood(`-${digits}`), [0], /a line has more/],
+    [flood('*2\r\n$1\r\nk\r\n$99999999999\r\n'), [], /an item has more than 67108864 bytes/],
+    [flood('*1\r\n$99999999999\r\n'), [0], /an item has more than/],
+    [flood(`*1\r\n$${'9'.repeat(200)}`), [0], /an item has more than/],
+    [flood('$67108865\r\n'), [], /an item has more than/],
+    [flood('*1\r\n$', Buffer.alloc(60_000, '0')), [0], /an item has more than/],
+    [flood('*41\r\n'), [0], /41 items come where 40 were asked for/],
+    [flood('*99999999999\r\n'), [], /a list of 99999999999 comes/],
+    [flood('*900\r\n', Buffer.from('*2\r\n:1\r\n:2\r\n'.repeat(20))), [], /an answer has no end/],
+    [flood('*5\r\n', Buffer.from('*1\r\n')), [], /nested too deeply/],
+  ] as const) {
+    const tell = () => read(bytes, [50_000], new Set<number>(lists));
+    assert.throws(tell, { code: 'D4_REDIS_PROTOCOL', message });
+  }
+});
+
+test('an answer in many pieces is read once, not from its beginning for each', () => {
+  const parts = 900;
+  const bytes = Buffer.from(`*${parts}\r\n${'$3\r\nabc\r\n'.repeat(parts)}`);
+  const [answer] = read(bytes, [1], new Set()) as Buffer[][];
+  assert.deepEqual(answer?.map(String), Array(parts).fill('abc'));
 });

@@ -9,8 +9,8 @@ export type Reply = string | number | Buffer | null | ReplyError | Reply[];
 
 /** Who is told of the answers, in the order of the requests. */
 export interface ReplyListener {
-  /** Whether the answer that begins now is a list of items, which `items` is told of piece by piece. */
-  wantsItems(): boolean;
+  /** How many items were asked for, where the answer that begins now is a list of items, which `items` is told of piece by piece. */
+  wantedItems(): number | undefined;
   /** Items of the answer under way. */
   items(lines: RecordLines): void;
   /** An answer is complete; of items there is the head alone: `null` or an empty list. */
@@ -21,7 +21,16 @@ export interface ReplyListener {
 const SLAB_BYTES = 1024 * 1024;
 /** With less room than this at the end of a slab, another one is begun. */
 const ROOM_BYTES = 64 * 1024;
+/** What stands before a line break, but for items. */
+const MAX_LINE_BYTES = 64 * 1024;
+/** The longest item, in bytes: the longest record of any format (a file's line). */
+const MAX_ITEM_BYTES = 64 * 1024 * 1024;
+/** Of answers other than lists of items, which hold a queue's name and an item at the most: all their bytes, and how many answers are in them. */
+const MAX_ANSWER_BYTES = MAX_ITEM_BYTES + 2 * MAX_LINE_BYTES;
+const MAX_ANSWER_PARTS = 1_000;
 const MAX_DEPTH = 8;
+/** Of an item's length; some servers may put zeros in front. */
+const MAX_DIGITS = 20;
 const CR = 0x0d;
 const LF = 0x0a;
 const ZERO = 0x30;
@@ -29,6 +38,12 @@ const MINUS = 0x2d;
 const MARKER = { simple: 0x2b, error: 0x2d, integer: 0x3a, bulk: 0x24, array: 0x2a } as const;
 /** What has not come whole yet. */
 const MORE = Symbol('more');
+
+/** An answer in an answer, of which some have come. */
+interface OpenArray {
+  readonly replies: Reply[];
+  readonly count: number;
+}
 
 /**
  * Cuts the bytes of a Redis server into answers. Items are not copied out one by one: each moves to where the one
@@ -42,6 +57,10 @@ export class ReplyReader {
   #at = 0;
   /** Items of the answer under way that are still to come; -1 where none is under way. */
   #missing = -1;
+  /** The answer under way, the outermost first: the arrays of it that are not complete; and how much of it has come. */
+  #open: OpenArray[] = [];
+  #parts = 0;
+  #bytes = 0;
   /** Where the items that nobody has been told of begin and end, and the ends of each of them, from that beginning. */
   #from = 0;
   #to = 0;
@@ -74,9 +93,11 @@ export class ReplyReader {
         this.#listener.reply([]);
       }
       if (this.#at === this.#filled) return;
-      if (this.#listener.wantsItems() && this.#slab[this.#at] === MARKER.array) {
+      const wanted = this.#open.length === 0 ? this.#listener.wantedItems() : undefined;
+      if (wanted !== undefined && this.#slab[this.#at] === MARKER.array) {
         const count = this.#number(this.#at + 1);
         if (count === MORE) return;
+        if (count > wanted) throw notAnAnswer(`${count} items come where ${wanted} were asked for`);
         this.#from = this.#at;
         this.#to = this.#at;
         this.#at = this.#behindLine(this.#at);
@@ -84,12 +105,12 @@ export class ReplyReader {
         else this.#listener.reply(null);
         continue;
       }
-      const start = this.#at;
-      const reply = this.#reply(0);
-      if (reply === MORE) {
-        this.#at = start;
-        return;
-      }
+      const part = this.#part();
+      if (part === MORE) return;
+      const reply = this.#placed(part);
+      if (reply === MORE) continue;
+      this.#parts = 0;
+      this.#bytes = 0;
       this.#listener.reply(reply);
     }
   }
@@ -123,6 +144,7 @@ export class ReplyReader {
         const digit = (slab[start] as number) - ZERO;
         if (digit < 0 || digit > 9) break;
         length = length * 10 + digit;
+        if (length > MAX_ITEM_BYTES || start - at > MAX_DIGITS) throw tooLong();
       }
       const end = start + 2 + length;
       if (start + 2 > filled) break;
@@ -148,12 +170,22 @@ export class ReplyReader {
     this.#listener.items(lines);
   }
 
-  #reply(depth: number): Reply | typeof MORE {
+  /** The next part of an answer: a whole one, or the beginning of one that has others in it. It is read once it is there whole. */
+  #part(): Reply | OpenArray | typeof MORE {
     const marker = this.#slab[this.#at];
     const from = this.#at + 1;
     const end = this.#behindLine(this.#at);
     if (end === -1) return MORE;
-    this.#at = end;
+    const part = this.#partOf(marker, from, end);
+    if (part === MORE) return MORE;
+    if (!Buffer.isBuffer(part)) this.#at = end;
+    this.#parts++;
+    this.#bytes += end - from;
+    if (this.#parts > MAX_ANSWER_PARTS || this.#bytes > MAX_ANSWER_BYTES) throw notAnAnswer('an answer has no end');
+    return part;
+  }
+
+  #partOf(marker: number | undefined, from: number, end: number): Reply | OpenArray | typeof MORE {
     switch (marker) {
       case MARKER.simple:
         return this.#slab.toString('utf8', from, end - 2);
@@ -162,38 +194,56 @@ export class ReplyReader {
       case MARKER.integer:
         return this.#number(from) as number;
       case MARKER.bulk:
-        return this.#bulk(this.#number(from) as number);
+        return this.#bulk(this.#number(from) as number, end);
       case MARKER.array:
-        return this.#array(this.#number(from) as number, depth);
+        return this.#array(this.#number(from) as number);
     }
     throw notAnAnswer(`an answer begins with byte ${marker}`);
   }
 
-  #bulk(length: number): Buffer | null | typeof MORE {
+  #bulk(length: number, from: number): Buffer | null | typeof MORE {
     if (length < 0) return null;
-    const from = this.#at;
+    if (length > MAX_ITEM_BYTES) throw tooLong();
     const end = from + length;
     if (end + 2 > this.#filled) return MORE;
     this.#at = end + 2;
+    this.#bytes += length;
     return Buffer.from(this.#slab.subarray(from, end));
   }
 
-  #array(count: number, depth: number): Reply[] | null | typeof MORE {
+  #array(count: number): OpenArray | null {
     if (count < 0) return null;
-    if (depth === MAX_DEPTH) throw notAnAnswer('an answer is nested too deeply');
-    const replies: Reply[] = [];
-    for (let i = 0; i < count; i++) {
-      const reply = this.#reply(depth + 1);
-      if (reply === MORE) return MORE;
-      replies.push(reply);
+    if (count > MAX_ANSWER_PARTS) throw notAnAnswer(`a list of ${count} comes where none was asked for`);
+    if (this.#open.length === MAX_DEPTH) throw notAnAnswer('an answer is nested too deeply');
+    return { replies: [], count };
+  }
+
+  /** Puts a part where it belongs. @returns the whole answer, if that is complete now */
+  #placed(part: Reply | OpenArray): Reply | typeof MORE {
+    let whole: Reply;
+    if (isOpen(part)) {
+      if (part.count > 0) {
+        this.#open.push(part);
+        return MORE;
+      }
+      whole = part.replies;
+    } else whole = part;
+    for (;;) {
+      const around = this.#open.at(-1);
+      if (around === undefined) return whole;
+      around.replies.push(whole);
+      if (around.replies.length < around.count) return MORE;
+      this.#open.pop();
+      whole = around.replies;
     }
-    return replies;
   }
 
   /** Behind the end of the line at `from`; -1 where that has not come. */
   #behindLine(from: number): number {
-    const end = this.#slab.indexOf(LF, from);
-    return end === -1 || end >= this.#filled ? -1 : end + 1;
+    const end = this.#slab.subarray(from, Math.min(this.#filled, from + MAX_LINE_BYTES)).indexOf(LF);
+    if (end !== -1) return from + end + 1;
+    if (this.#filled - from >= MAX_LINE_BYTES) throw notAnAnswer(`a line has more than ${MAX_LINE_BYTES} bytes`);
+    return -1;
   }
 
   /** The number that a line ends with. */
@@ -212,6 +262,14 @@ export class ReplyReader {
     if (at !== end - 2 || at === first || this.#slab[at] !== CR) throw notAnAnswer('a number is none');
     return isNegative ? -value : value;
   }
+}
+
+function isOpen(part: Reply | OpenArray): part is OpenArray {
+  return typeof part === 'object' && part !== null && 'replies' in part;
+}
+
+function tooLong(): D4Error {
+  return notAnAnswer(`an item has more than ${MAX_ITEM_BYTES} bytes`);
 }
 
 function notAnAnswer(why: string): D4Error {

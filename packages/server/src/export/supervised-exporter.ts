@@ -1,12 +1,14 @@
 import type { SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Position } from '../journal/port.ts';
-import type { ExporterDefinition, ExporterSecrets, ExporterTarget } from '../registry/exporter.ts';
+import type { ExporterDefinition, ExporterTarget } from '../registry/exporter.ts';
 import type { CursorState } from '../registry/port.ts';
 import { BackOff } from './back-off.ts';
+import { foreignText } from './foreign-text.ts';
 import { JournalSource, type OpenJournalItems } from './journal-source.ts';
 import { Pipeline } from './pipeline.ts';
 import type { RecordFilter } from './port.ts';
+import { sealed, unsealed } from './secret-query.ts';
 import { targetOpener } from './targets.ts';
 
 /** Rates are averages of so many seconds. */
@@ -52,6 +54,8 @@ export interface ExporterParts {
   readonly items: OpenJournalItems;
   /** This server's name in lists of hops. */
   readonly self: () => string;
+  /** The server's folder, where none may write. */
+  readonly home: string | undefined;
   readonly log: Logger;
   readonly filterFor: ((definition: ExporterDefinition) => RecordFilter | undefined) | undefined;
   /** Called after each change of what `cursor` returns. */
@@ -149,15 +153,18 @@ export class SupervisedExporter {
   }
 
   info(revision: number): ExporterInfo {
-    const { name, topic, sensors, description, target, secrets, declared, createdAt } = this.definition;
+    const { name, topic, sensors, description, declared, createdAt } = this.definition;
+    const { secrets, ...settings } = unsealed(this.definition);
+    // Also of one that was stored as it was given.
+    const { target } = sealed({ ...settings, secrets });
     const { done, skipped } = this.#counts();
     const now = this.#pipeline?.target?.counts ?? { errors: 0, repeated: 0 };
-    const problem = this.#problem ?? this.#pipeline?.target?.problem;
+    const text = this.#problem ?? this.#pipeline?.target?.problem;
+    const problem = text && foreignText(text);
     const lag = this.#source?.lag ?? 0;
-    const parsed: ExporterSecrets = JSON.parse(secrets);
     return {
       ...{ name, topic, sensors, description, target, declared, createdAt, revision, problem, skipped, lag },
-      headers: Object.keys(parsed.headers ?? {}),
+      headers: Object.keys(secrets.headers ?? {}),
       state: this.#state(problem, lag),
       lastError: this.#lastError,
       delivered: done - skipped,
@@ -197,7 +204,7 @@ export class SupervisedExporter {
       try {
         await this.#run(signal);
       } catch (error) {
-        const text = error instanceof Error ? error.message : String(error);
+        const text = foreignText(error instanceof Error ? error.message : String(error));
         this.#noteError(text);
         if (text !== this.#problem) log.error({ exporter: name, err: error }, 'an exporter failed: trying again');
         this.#problem = text;
@@ -233,16 +240,17 @@ export class SupervisedExporter {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { self, log, filterFor } = this.#parts;
-    const { name, topic, target, secrets } = this.definition;
+    const { self, home, log, filterFor } = this.#parts;
+    const { name, topic } = this.definition;
+    const { target, secrets } = unsealed(this.definition);
     const source = await this.#openSource();
     const pipeline = new Pipeline({
       source,
-      open: targetOpener(target, JSON.parse(secrets), { type: topic, self: self() }),
+      open: targetOpener(target, secrets, { type: topic, self: self(), home }),
       filter: filterFor?.(this.definition),
       warn: (text) => {
         this.#noteError(text);
-        log.warn({ exporter: name }, text);
+        log.warn({ exporter: name }, foreignText(text));
       },
     });
     this.#source = source;
@@ -266,7 +274,7 @@ export class SupervisedExporter {
   }
 
   #noteError(text: string): void {
-    this.#lastError = { text, at: Date.now() };
+    this.#lastError = { text: foreignText(text), at: Date.now() };
   }
 
   #noteLoss(records: number): void {

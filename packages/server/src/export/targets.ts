@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { hostname } from 'node:os';
 import { D4Error } from '@d4ts/protocol';
 import type { ExporterSecrets, ExporterTarget, ExportTargets } from '../registry/exporter.ts';
@@ -5,6 +6,7 @@ import { D4Target } from './d4-target.ts';
 import { FileOutput } from './file-output.ts';
 import { type Framing, lines, octetCounted } from './framing.ts';
 import { HttpTarget } from './http-target.ts';
+import { checkOutputFile } from './ordinary-file.ts';
 import { OutputTarget } from './output-target.ts';
 import type { OpenTarget } from './port.ts';
 import { StreamTarget } from './stream-target.ts';
@@ -23,6 +25,8 @@ export interface TargetContext {
   readonly type: string;
   /** This server's name in lists of hops; undefined for a program that is none. */
   readonly self: string | undefined;
+  /** The home of the server that exports, where no exporter may write; a program that is none writes where its user may. */
+  readonly home?: string | undefined;
 }
 
 /**
@@ -42,8 +46,7 @@ export function targetOpener(target: ExporterTarget, secrets: ExporterSecrets, c
     case 'syslog':
       return syslog(target, context);
     case 'file':
-      return async (events) =>
-        new OutputTarget((output) => new FileOutput(target.path, output), target.files === true, events);
+      return file(target, context);
     case 'http':
       return http(target, secrets, context);
     case 'd4':
@@ -91,19 +94,57 @@ function syslog(target: ExportTargets['syslog'], { type }: TargetContext): OpenT
   return stream({ kind, address: { kind: transport, host, port, ...alive, ...check }, framing: counted });
 }
 
+function file({ path, files = false }: ExportTargets['file'], { home }: TargetContext): OpenTarget {
+  const check = home === undefined ? undefined : () => checkOutputFile(path, home);
+  return async (events) => new OutputTarget((output) => new FileOutput(path, output, check), files, events);
+}
+
 function http(
   { url: text, raw = false, ...check }: ExportTargets['http'],
   { headers = {} }: ExporterSecrets,
   { type }: TargetContext,
 ): OpenTarget {
   const url = parsedUrl(text);
-  return async (events) => new HttpTarget({ ...check, url, raw, headers, type }, events);
+  checkHeaders(headers);
+  return (events) => HttpTarget.open({ ...check, url, raw, headers, type }, events);
 }
 
 function d4(target: ExportTargets['d4'], { key }: ExporterSecrets, { type, self }: TargetContext): OpenTarget {
   if (key === undefined)
     throw new D4Error('D4_EXPORT_TARGET', 'an exporter to a D4 server needs the key of its sensor');
   return async (events, max) => new D4Target({ ...target, key, type, self }, events, max);
+}
+
+/** What the request itself is made with; set by hand, requests would be cut elsewhere than the receiver thinks. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** @throws {D4Error} D4_EXPORT_TARGET, never with a value, which may be a secret */
+function checkHeaders(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    const wrong = (why: string) => new D4Error('D4_EXPORT_TARGET', `the header ${JSON.stringify(name)} ${why}`);
+    try {
+      validateHeaderName(name);
+    } catch {
+      throw wrong('has no name that HTTP allows');
+    }
+    if (OWN_HEADERS.has(name.toLowerCase())) throw wrong('is set by the exporter itself: leave it out');
+    try {
+      validateHeaderValue(name, value);
+    } catch {
+      throw wrong('has a value that HTTP does not allow: no line breaks or control characters, only Latin-1');
+    }
+  }
 }
 
 function parsedUrl(text: string): URL {

@@ -397,7 +397,7 @@ export class AckSession implements SensorSession {
     if (sensor === undefined && !this.#effects.enrol(id)) return refuse('too-many-sensors');
     this.#effects.proved(id);
     this.#count(message);
-    this.#maxDataBytes = Math.min(ACK_LIMITS.dataBytes, candidate.maxPayloadBytes);
+    this.#maxDataBytes = Math.max(ACK_LIMITS.leastDataBytes, Math.min(ACK_LIMITS.dataBytes, candidate.maxPayloadBytes));
     const start = this.#startOf(open);
     const topic = typeof start === 'string' ? String(type) : start.topic;
     this.#state = { kind: 'opening', proof: { candidate, key, type, topic } };

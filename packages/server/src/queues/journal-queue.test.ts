@@ -106,6 +106,25 @@ test('a cursor goes on at the record where it was saved', async (t) => {
   }
 });
 
+test('a cursor is never saved within a pop: what is not handed out yet would be lost with a crash', async (t) => {
+  const { topic } = await topicIn(t);
+  const stream = newStream();
+  const lines = Array.from({ length: 100 }, (_, i) => `${i} ${'x'.repeat(2_000)}\n`).join('');
+  // More than a block of the journal is read at once.
+  for (let at = 0; at < 12; at++) await topic.append(stream, at * lines.length, [draft(lines, 100)]);
+  const queue = await queueOn(topic);
+  let taken = (await queue.pop(10)).length;
+  let slow = 0;
+  while (taken < 1_200) {
+    const popped = queue.pop(70);
+    const saved = queue.cursor();
+    if (popped instanceof Promise) slow++;
+    taken += (await popped).length;
+    assert.equal((await saved).taken, taken);
+  }
+  assert.ok(slow > 0, 'a pop had to read');
+});
+
 test('what is given back is served first, in its order, and saved', async (t) => {
   const { topic } = await topicIn(t);
   await topic.append(newStream(), 0, [draft('a\nb\nc\nd\n', 4)]);

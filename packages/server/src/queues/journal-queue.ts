@@ -40,6 +40,21 @@ export interface QueueParts {
   readonly replayFailed: ReplaysOptions['failed'];
 }
 
+/** Items taken together at the most before their bytes are looked at. */
+const PIECE_ITEMS = 256;
+
+/** A pop under way. */
+interface Popped {
+  readonly items: Buffer[];
+  readonly count: number;
+  readonly mostBytes: number;
+  bytes: number;
+}
+
+function isWanting({ items, count, mostBytes, bytes }: Popped): boolean {
+  return items.length < count && bytes < mostBytes;
+}
+
 /** A queue: a cursor on a topic of the journal, what was given back, and what was pushed (docs/journal.md, rules 19 to 25). */
 export class JournalQueue implements Queue {
   readonly uuid: string;
@@ -187,12 +202,12 @@ export class JournalQueue implements Queue {
     return { uuid, topic, description, limit, group, ...access, createdAt, revision: this.#revision(), ...counts };
   }
 
-  pop(count: number): Buffer[] | Promise<Buffer[]> {
-    if (this.#line !== undefined || this.#claims.returned > 0) return this.#wait(() => this.#popSlowly(count, []));
-    const items: Buffer[] = [];
-    this.#take(count, items);
-    if (items.length < count && this.#reader.behind) return this.#wait(() => this.#popSlowly(count, items));
-    return items;
+  pop(count: number, mostBytes = Number.POSITIVE_INFINITY): Buffer[] | Promise<Buffer[]> {
+    const popped: Popped = { items: [], count, mostBytes, bytes: 0 };
+    if (this.#line !== undefined || this.#claims.returned > 0) return this.#wait(() => this.#popSlowly(popped));
+    this.#takePieces(popped);
+    if (isWanting(popped) && this.#reader.behind) return this.#wait(() => this.#popSlowly(popped));
+    return popped.items;
   }
 
   giveBack(items: readonly Buffer[]): number {
@@ -329,8 +344,15 @@ export class JournalQueue implements Queue {
     else await this.#wait(() => this.#reopen(definition.filters));
   }
 
-  /** The state to save: position, counts, what was given back and what was pushed, all of the same moment. */
-  async cursor(): Promise<CursorState> {
+  /**
+   * The state to save: position, counts, what was given back and what was pushed, all of the same moment. Never of one
+   * within a pop: what it has taken so far is not handed out yet, and would be lost with a crash.
+   */
+  cursor(): Promise<CursorState> {
+    return this.#line === undefined ? this.#cursor() : this.#wait(() => this.#cursor());
+  }
+
+  async #cursor(): Promise<CursorState> {
     let position = this.#positionNow();
     while (position === undefined) {
       await this.#reader.position();
@@ -450,10 +472,12 @@ export class JournalQueue implements Queue {
     return done;
   }
 
-  async #popSlowly(count: number, items: Buffer[]): Promise<Buffer[]> {
+  async #popSlowly(popped: Popped): Promise<Buffer[]> {
+    const { items, count } = popped;
     await this.#popReturned(count, items);
-    this.#take(count - items.length, items);
-    while (items.length < count && this.#reader.behind && !this.#closed) {
+    popped.bytes = items.reduce((sum, item) => sum + item.length, 0);
+    this.#takePieces(popped);
+    while (isWanting(popped) && this.#reader.behind && !this.#closed) {
       try {
         await this.#reader.load();
       } catch (error) {
@@ -461,9 +485,20 @@ export class JournalQueue implements Queue {
         if (items.length > 0) break;
         throw error;
       }
-      this.#take(count - items.length, items);
+      this.#takePieces(popped);
     }
     return items;
+  }
+
+  /** Takes what is in memory, in pieces, so that it is known in time that the items are many bytes. */
+  #takePieces(popped: Popped): void {
+    const { items, count } = popped;
+    while (isWanting(popped)) {
+      const before = items.length;
+      this.#take(Math.min(PIECE_ITEMS, count - before), items);
+      if (items.length === before) return;
+      for (let at = before; at < items.length; at++) popped.bytes += items[at]?.length ?? 0;
+    }
   }
 
   /** Takes items that have come back from consumers. */

@@ -93,8 +93,9 @@ export interface Queue {
   /**
    * Takes up to `count` of the oldest items. Answers at once where the items are in memory, else through a promise;
    * calls are served in order.
+   * @param mostBytes no more are taken once they are so many bytes
    */
-  pop(count: number): Buffer[] | Promise<Buffer[]>;
+  pop(count: number, mostBytes?: number): Buffer[] | Promise<Buffer[]>;
   /**
    * Puts items back in front: the last of `items` is the next one popped (rule 24). Listeners of `onItems` are called.
    * @returns the new length
@@ -222,7 +223,7 @@ export interface Queues {
    * @throws {D4Error} D4_TYPE_NOT_ACCEPTED, D4_BAD_GROUP, D4_BAD_REQUEST, D4_QUEUE_FULL
    */
   replay(uuid: string, wish: ReplayWish, actor: Actor): Promise<ReplayState | undefined>;
-  /** Ends a replay. @returns undefined where there is no such replay */
+  /** Ends a replay. @returns undefined where there is no such replay @throws {D4Error} D4_CONFLICT where it is over already */
   cancelReplay(uuid: string, id: string, actor: Actor): Promise<ReplayState | undefined>;
   /** @returns whether there was one */
   remove(uuid: string, actor: Actor): Promise<boolean>;

@@ -1,4 +1,5 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { D4Error, type SensorId, sensorIdFrom, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
@@ -470,6 +471,8 @@ class JournalQueues implements Queues {
     try {
       const states = new Map<string, CursorState>();
       for (const queue of queues) states.set(queue.uuid, await queue.cursor());
+      // What was popped by then is on its way to who asked for it.
+      await setImmediate();
       await this.#registry.saveCursors(states);
       for (const queue of queues) {
         const state = states.get(queue.uuid);

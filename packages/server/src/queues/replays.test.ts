@@ -135,6 +135,10 @@ test('a replay waits for a full queue, can be cancelled, and ends with a flush',
   assert.equal(replayOf(queue).state, 'cancelled');
   assertBalanced(queue, 0);
   assert.equal(await home.queues.cancelReplay(queue.uuid, 'none', ACTOR), undefined);
+  await assert.rejects(home.queues.cancelReplay(queue.uuid, replay?.id ?? '', ACTOR), {
+    code: 'D4_CONFLICT',
+    message: /is over already \(cancelled\)/,
+  });
   await assert.rejects(home.queues.replay(queue.uuid, { from: 5, to: 5 }, ACTOR), { code: 'D4_BAD_REQUEST' });
   await assert.rejects(home.queues.replay(queue.uuid, { from: 5, topic: '77' }, ACTOR), {
     code: 'D4_TYPE_NOT_ACCEPTED',

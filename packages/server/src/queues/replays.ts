@@ -106,16 +106,21 @@ export class Replays {
     return { ...begun };
   }
 
-  /** Ends a replay that is not over; what nobody has taken of it is gone. @returns undefined where there is none */
+  /**
+   * Ends a replay; what nobody has taken of it is gone.
+   * @returns undefined where there is none
+   * @throws {D4Error} D4_CONFLICT where it is over already
+   */
   cancel(id: string): ReplayState | undefined {
     const replay = this.#replays.find((each) => each.id === id);
     if (replay === undefined) return undefined;
-    if (replay.state === 'running') {
-      this.#staged = this.#staged.slice(this.#stagedAt).filter((item) => item.replay !== replay);
-      this.#stagedAt = 0;
-      this.#end(replay, 'cancelled');
-      this.pump();
+    if (replay.state !== 'running') {
+      throw new D4Error('D4_CONFLICT', `replay ${id} is over already (${replay.state}): there is nothing to cancel`);
     }
+    this.#staged = this.#staged.slice(this.#stagedAt).filter((item) => item.replay !== replay);
+    this.#stagedAt = 0;
+    this.#end(replay, 'cancelled');
+    this.pump();
     return { ...replay };
   }
 

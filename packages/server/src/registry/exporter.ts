@@ -6,6 +6,9 @@ import Type, { type Static, type TSchema } from 'typebox';
  * schema has the meaning of its properties.
  */
 
+/** How the address of an HTTP target begins. */
+export const HTTP_ADDRESS = '^https?://';
+
 const text = (description: string) => Type.String({ minLength: 1, maxLength: 4_096, description });
 const host = Type.String({ minLength: 1, maxLength: 253, description: 'A host name, or an IPv4 or IPv6 address' });
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
@@ -91,7 +94,7 @@ export const EXPORT_TARGETS = {
     files: Type.Optional(Type.Boolean({ description: 'Records are paths: the content of those files, decompressed' })),
   }),
   http: target('http', {
-    url: Type.String({ pattern: '^https?://', maxLength: 4_096, description: 'Where to POST' }),
+    url: Type.String({ pattern: HTTP_ADDRESS, maxLength: 4_096, description: 'Where to POST' }),
     raw: Type.Optional(Type.Boolean({ description: 'Records are JSON already and are sent as they are' })),
     ...check,
   }),

@@ -161,10 +161,14 @@ export class Erasures {
 
   /** Topics of which the archive may have something of the sensor under way. */
   #waitingTopics(sensor: SensorId): string[] {
-    const { registry, isArchivePaused } = this.#parts;
+    const { journal, registry, isArchivePaused } = this.#parts;
     if (isArchivePaused) return [];
     return Object.entries(this.#job(sensor).ends ?? {})
-      .filter(([topic, end]) => progressFrom(registry.loadProgress(progressRole(topic))).sequence < end)
+      .filter(([topic, end]) => {
+        // Where nothing is in the journal there is nothing to pass.
+        const first = journal.get(topic)?.firstSequence ?? end;
+        return first < end && progressFrom(registry.loadProgress(progressRole(topic))).sequence < end;
+      })
       .map(([topic]) => topic);
   }
 

@@ -865,7 +865,7 @@ export interface paths {
         };
         /**
          * The oldest items, without taking them
-         * @description For the roles viewer, user and admin.
+         * @description For the roles user and admin.
          */
         get: operations["peekQueue"];
         put?: never;
@@ -967,7 +967,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Ends a replay; what is left of it does not come
+         * Ends a replay that is not over; what is left of it does not come
          * @description For the roles user and admin.
          */
         delete: operations["cancelReplay"];
@@ -1142,6 +1142,26 @@ export interface paths {
          * @description For the roles user and admin.
          */
         post: operations["approveSensor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sensors/{uuid}/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers with the configuration directory of a sensor's client (.tar.gz), the key in it; that is recorded
+         * @description For the role admin.
+         */
+        post: operations["makeConfigurationOfSensor"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2026,6 +2046,25 @@ export interface components {
              */
             type?: string;
         };
+        /** ConfigurationSettings */
+        ConfigurationSettings: {
+            /**
+             * @description For `d4 client`, the Go client, or the C client with socat
+             * @enum {string}
+             */
+            client: "d4" | "go" | "c";
+            /**
+             * @description HOST:PORT by which sensors reach this server, a name or address of its certificate; if not given, where it listens, or the certificate's first name
+             * @example d4.example.org:4443
+             */
+            server?: string;
+            /**
+             * @description What they are to send: an accepted type's number, or an accepted meta type's name; 3 if not given
+             * @example 3
+             * @example maltrail
+             */
+            type?: string;
+        };
         /** Credential */
         Credential: {
             push: boolean;
@@ -2156,7 +2195,7 @@ export interface components {
         EnrolmentAdded: {
             /**
              * @description To be typed on the sensor
-             * @example npx d4 client enroll d4e1_… -c d4-sensor
+             * @example d4 client enroll d4e1_… -c d4-sensor
              */
             command: string;
             enrolment: components["schemas"]["Enrolment"];
@@ -6648,7 +6687,7 @@ export interface operations {
                     "application/json": components["schemas"]["Error"];
                 };
             };
-            /** @description Cancelled, or over before */
+            /** @description Cancelled */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -7134,6 +7173,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Sensor"];
+                };
+            };
+        };
+    };
+    makeConfigurationOfSensor: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Make the change only if its `ETag` (its revision in quotes) is still this one; 412 D4_CHANGED_MEANWHILE if not */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description With or without dashes */
+                uuid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigurationSettings"];
+            };
+        };
+        responses: {
+            /** @description The request failed */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description The server failed */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
                 };
             };
         };

@@ -14,6 +14,8 @@ export interface Series {
 }
 
 const HEIGHT = 180;
+/** Between marks of an axis of values: whole numbers, as smaller ones look alike once they are written. */
+const STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 /** Told apart without red and green, and by most who do not see all colours; of each the light page's, then the dark one's. */
 const COLOURS = [
   ['#0b6b80', '#38abc2'],
@@ -80,7 +82,7 @@ export function Chart({
             space: 80,
             values: (_plot, splits, _axis, _space, step) => splits.map((at) => timeMark(at * 1000, step)),
           },
-          { ...axis, size: 64, values: (_plot, splits) => splits.map(write) },
+          { ...axis, size: 64, incrs: STEPS, values: (_plot, splits) => splits.map(write) },
         ],
         series: [
           {},

@@ -47,6 +47,14 @@ export function formatSpan(ms: number): string {
   return `${formatCount(Math.floor(seconds / 86_400))} d`;
 }
 
+const TEN_YEARS_DAYS = 3_650;
+
+/** When a disk is full at the present rate. @param days until then */
+export function formatFull(days: number): string {
+  if (days > TEN_YEARS_DAYS) return 'not full within ten years at this rate';
+  return `full in ${formatShort(Math.round(days * 10) / 10)} days at this rate`;
+}
+
 /** Moments so little ahead are now, ms. */
 const AWRY_MS = 10_000;
 

@@ -61,7 +61,7 @@ export async function readBackup(file: string, take: EntryTaker): Promise<Backup
   }
   if (failure === undefined) await working;
   if (failure instanceof D4Error) throw failure;
-  if (failure !== undefined) throw damaged(file, failure instanceof Error ? failure.message : String(failure), failure);
+  if (failure !== undefined) throw damaged(file, reasonOf(failure), failure);
   return compared(file, manifest, found);
 }
 
@@ -88,6 +88,22 @@ function compared(
   if (found.size !== manifest.files.length) throw damaged(file, 'it holds files that its manifest does not name');
   return manifest;
 }
+
+/** In words of our own where the system's or zlib's would puzzle. */
+function reasonOf(failure: unknown): string {
+  if (!(failure instanceof Error)) return String(failure);
+  const code = 'code' in failure ? String(failure.code) : '';
+  return REASONS[code] ?? failure.message;
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'it cannot be read: permission is denied',
+  EISDIR: 'it is a folder; "d4 backup" makes one file',
+  Z_DATA_ERROR: 'it is damaged, or no backup that "d4 backup" has made',
+  Z_BUF_ERROR: 'it is cut off: not whole',
+  TAR_BAD_ARCHIVE: 'it is no backup that "d4 backup" has made',
+};
 
 function formatIn(text: string): unknown {
   try {

@@ -20,6 +20,9 @@ export interface PlacedAnnouncement {
 export interface ArchiveCounts {
   files: number;
   hashed: number;
+  /** Files that were announced at a place outside of the archive's folder, and the first of them. */
+  outside: number;
+  firstOutside: string | undefined;
 }
 
 /**
@@ -37,7 +40,8 @@ export async function checkArchivedFile(
   counts.files += 1;
   const opened = await openAnnounced(root, announcement);
   if (opened === 'outside') {
-    findings.note('archive', path, `lies outside of the archive's folder, ${root}`);
+    counts.outside += 1;
+    counts.firstOutside ??= path;
   } else if (opened === 'removed') {
     if (registry?.archive.removalOf(topic, sensor, sequence) !== undefined) return;
     findings.note('archive', path, 'is not there any more: somebody or retention has removed it');

@@ -58,7 +58,7 @@ export async function checkHome(options: HomeCheckOptions): Promise<HomeCheck> {
       await checkSums('ledger', ledger, paths, findings, log);
       await checkSums('threats', threats, paths, findings, log);
       await checkSums('sessions', sessions, paths, findings, log);
-      const counts: ArchiveCounts = { files: 0, hashed: 0 };
+      const counts: ArchiveCounts = { files: 0, hashed: 0, outside: 0, firstOutside: undefined };
       const journal = await checkJournalAndFiles(paths, findings, options, registry, counts);
       if (registry !== undefined) checkCursors(paths, registry, journal, findings);
       await checkParts(options.archiveRoot, paths.damaged, findings);
@@ -218,6 +218,11 @@ async function checkJournalAndFiles(
     const announcement: Announcement = JSON.parse(body);
     if (!isAbsolute(announcement.path)) continue;
     await checkArchivedFile({ topic, sequence, announcement }, archiveRoot, { deep, registry }, findings, counts);
+  }
+  const { outside, firstOutside } = counts;
+  if (firstOutside !== undefined) {
+    const what = `${outside} finished files were announced at places outside of this folder, such as ${firstOutside}, and were not looked at: see "Restoring, moving a server" in docs/operations.md`;
+    findings.note('archive', archiveRoot, what);
   }
   return journal;
 }

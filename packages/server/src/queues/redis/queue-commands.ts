@@ -74,7 +74,7 @@ function pop(...[context, client, args, out]: Parameters<CommandHandler>): Retur
     else to.bulks(items);
     client.delivers(queue, items);
   };
-  const taken = queue === undefined ? [] : take(queue, count, context.log);
+  const taken = queue === undefined ? [] : take(queue, count);
   if (!(taken instanceof Promise)) {
     answer(taken, out);
     return undefined;
@@ -116,7 +116,7 @@ function popNow(
   for (const { text, key } of keys) {
     const queue = findQueue(queues, key);
     if (queue === undefined || queue.length === 0) continue;
-    return Promise.resolve(take(queue, 1, log)).then(([item]) =>
+    return Promise.resolve(take(queue, 1)).then(([item]) =>
       deliveryReply(log, client, item === undefined ? undefined : { queue, key: text, item }),
     );
   }

@@ -1,23 +1,16 @@
-import { Button, Select, Stack } from '@mantine/core';
+import { Button, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { IconDownload } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { answered, api, type Schemas } from '../../api/client.ts';
+import { api } from '../../api/client.ts';
+import { ClientField, type ClientKind, saveConfiguration, unpacking } from '../../parts/configuration.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
-import { FormProblem } from '../../parts/form-problem.tsx';
+import { FormEnd } from '../../parts/form-problem.tsx';
 import { Code } from '../../parts/page.tsx';
-import { saveFile } from '../../parts/save-file.ts';
-import { SensorFields, type SensorValues, useSuggestedServer } from './sensor-fields.tsx';
+import { SensorFields, type SensorValues, useSuggestedServer } from '../../parts/sensor-fields.tsx';
 
 interface Values extends SensorValues {
-  client: Schemas['ConfigurationDraft']['client'];
-}
-
-/** What was downloaded. */
-interface Downloaded {
-  readonly file: string;
-  readonly uuid: string;
+  client: ClientKind;
 }
 
 /** Registers a sensor and downloads its client's configuration, the key in it. */
@@ -29,19 +22,14 @@ export function FileForm({ close }: { close: () => void }) {
     initialValues: { name: '', type: '3', server: '', mail: '', approve: true, client: 'go' },
   });
   const make = useMutation({
-    mutationFn: async ({ server, ...about }: Values): Promise<Downloaded> => {
+    mutationFn: ({ server, ...about }: Values) => {
       const body = { ...about, server: server.trim() || suggested };
-      const asked = api.POST('/api/v1/enrolments/configuration', { body, parseAs: 'blob' });
-      const archive = await answered(asked);
-      const { headers } = (await asked).response;
-      const [, file = 'd4-sensor.tar.gz'] = /filename="([^"]+)"/.exec(headers.get('content-disposition') ?? '') ?? [];
-      saveFile(file, archive);
-      return { file, uuid: headers.get('content-location')?.split('/').at(-1) ?? '' };
+      return saveConfiguration(api.POST('/api/v1/enrolments/configuration', { body, parseAs: 'blob' }));
     },
     onSuccess: () => queries.invalidateQueries({ queryKey: ['sensors'] }),
   });
   if (make.data !== undefined) {
-    const unpack = `tar -xzf ${make.data.file}\ncat ${make.data.file.replace('.tar.gz', '')}/README`;
+    const unpack = unpacking(make.data.file);
     return (
       <Stack gap="sm">
         <p style={{ margin: 0, fontSize: 14 }}>
@@ -68,21 +56,8 @@ export function FileForm({ close }: { close: () => void }) {
           Registers a sensor with a new key and downloads all that its client reads; that is recorded.
         </p>
         <SensorFields form={form} />
-        <Select
-          label="Client"
-          allowDeselect={false}
-          data={[
-            { value: 'go', label: 'The Go client' },
-            { value: 'c', label: 'The C client, with socat' },
-            { value: 'd4', label: 'd4 client' },
-          ]}
-          key={form.key('client')}
-          {...form.getInputProps('client')}
-        />
-        <FormProblem error={make.error} />
-        <Button type="submit" loading={make.isPending} leftSection={<IconDownload size={16} />}>
-          Register and download
-        </Button>
+        <ClientField form={form} />
+        <FormEnd change={make}>Register and download</FormEnd>
       </Stack>
     </form>
   );

@@ -8,8 +8,8 @@ import { enrolments } from '../../api/queries.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { FormProblem } from '../../parts/form-problem.tsx';
 import { Code } from '../../parts/page.tsx';
+import { SensorFields, type SensorValues, useSuggestedServer } from '../../parts/sensor-fields.tsx';
 import { Time } from '../../parts/time.tsx';
-import { SensorFields, type SensorValues, useSuggestedServer } from './sensor-fields.tsx';
 
 const HOUR_MS = 3_600_000;
 

@@ -5,7 +5,7 @@ import type { Schemas } from '../../api/client.ts';
 import { useLive } from '../../api/live.tsx';
 import { overview } from '../../api/queries.ts';
 import { Bytes } from '../../parts/bytes.tsx';
-import { formatBytes, formatCount, formatShort } from '../../parts/format.ts';
+import { formatBytes, formatCount, formatFull, formatShort } from '../../parts/format.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Page } from '../../parts/page.tsx';
 import { SENSOR_STATES, STATE_LOOKS } from '../../parts/sensor-states.ts';
@@ -74,7 +74,7 @@ function Disk({ disk: { disks, state, forecast, fullInDays } }: { disk: Overview
   const used = 1 - tightest.freeBytes / tightest.bytes;
   const note =
     forecast === 'full' && fullInDays !== null
-      ? `full in ${formatShort(Math.round(fullInDays * 10) / 10)} days at this rate`
+      ? formatFull(fullInDays)
       : forecast === 'never'
         ? 'not filling up'
         : 'forecast not known yet';

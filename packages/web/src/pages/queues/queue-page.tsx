@@ -29,6 +29,7 @@ const route = getRouteApi('/queues/$uuid');
 /** One queue: what waits, what was taken, how to attach. */
 export function QueuePage() {
   const { uuid } = route.useParams();
+  const may = useMay('user');
   const query = useQuery(queueQuery(uuid));
   if (query.data === undefined) {
     return (
@@ -60,7 +61,7 @@ export function QueuePage() {
         <Tile name="Flushed" value={queue.flushed} />
       </div>
       <div style={{ display: 'grid', gap: 16 }}>
-        <Peek uuid={uuid} />
+        {may && <Peek uuid={uuid} />}
         <Attach queue={queue} />
         <Again queue={queue} />
         <CredentialPanel queue={queue} />

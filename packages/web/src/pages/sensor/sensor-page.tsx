@@ -19,7 +19,7 @@ import { Uuid } from '../../parts/uuid.tsx';
 import { useMay } from '../../session/session.tsx';
 import { FilesTable } from '../archive/files-table.tsx';
 import { BlockDialog } from '../blocks/blocks-page.tsx';
-import { ClientDialog } from './client-files/client-dialog.tsx';
+import { ConfigurationDialog } from './configuration-dialog.tsx';
 import { EditDialog } from './edit-dialog.tsx';
 import { EraseDialog } from './erase-dialog.tsx';
 import { History } from './history.tsx';
@@ -296,7 +296,7 @@ function Actions({ sensor }: { sensor: Sensor }) {
               {registration === 'pending' ? 'Refuse it' : 'Revoke the approval'}
             </Menu.Item>
           )}
-          <Menu.Item onClick={configure.open}>Configuration for the client</Menu.Item>
+          {admin && <Menu.Item onClick={configure.open}>Configuration for the client</Menu.Item>}
           <Menu.Item onClick={replaceKey.open}>Replace the key</Menu.Item>
           {admin && <Menu.Item onClick={revealKey.open}>Reveal the key</Menu.Item>}
           {previousKeyUntil !== null && (
@@ -325,7 +325,7 @@ function Actions({ sensor }: { sensor: Sensor }) {
       </Menu>
       <ReplaceKeyDialog sensor={sensor} opened={replacing} close={replaceKey.close} />
       <RevealKeyDialog sensor={sensor} opened={revealing} close={revealKey.close} />
-      <ClientDialog sensor={sensor} opened={configuring} close={configure.close} />
+      <ConfigurationDialog sensor={sensor} opened={configuring} close={configure.close} />
       <EraseDialog sensor={sensor} opened={erasing} close={erase.close} />
       <EditDialog sensor={sensor} opened={editing} close={edit.close} />
       <BlockDialog target={uuid} opened={blocking} close={block.close} />

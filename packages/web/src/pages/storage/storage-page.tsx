@@ -4,7 +4,7 @@ import { useAction } from '../../api/action.ts';
 import { answered, api, type Schemas } from '../../api/client.ts';
 import { retention } from '../../api/queries.ts';
 import { Bytes } from '../../parts/bytes.tsx';
-import { formatBytes, formatCount, formatShort, formatSpan } from '../../parts/format.ts';
+import { formatBytes, formatCount, formatFull, formatShort, formatSpan } from '../../parts/format.ts';
 import { Loaded, sentence } from '../../parts/loaded.tsx';
 import { Facts, Page, Panel } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
@@ -119,7 +119,7 @@ function Disks({ data: { disks, forecast, lastRemoval, lastRunAt } }: { data: Re
 function forecastText({ outcome, days, disk }: Retention['forecast']): string {
   if (outcome === 'never') return 'not filling up: the limits hold, or nothing grows';
   if (outcome === 'unknown' || days === null) return 'not known yet';
-  return `${disk ?? 'the disk'} full in ${formatShort(Math.round(days * 10) / 10)} days at this rate`;
+  return `${disk ?? 'the disk'}: ${formatFull(days)}`;
 }
 
 function Policy({ policy }: { policy: Retention['policy'] }) {

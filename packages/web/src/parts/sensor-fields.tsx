@@ -1,7 +1,7 @@
 import { Checkbox, Select, TextInput } from '@mantine/core';
 import type { UseFormReturnType } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
-import { status, types } from '../../api/queries.ts';
+import { status, types } from '../api/queries.ts';
 
 /** What is known of a sensor that is to be added. */
 export interface SensorValues {
@@ -23,30 +23,44 @@ export function useSuggestedServer(): string {
   return `${location.hostname}:${port}`;
 }
 
+/** What a sensor is to send: the types that are accepted. */
+export function TypeField<V extends Pick<SensorValues, 'type'>>({ form }: { form: UseFormReturnType<V> }) {
+  const { data: accepted } = useQuery(types);
+  const choices = (accepted?.items ?? []).filter(({ name }) => !DECLARING.includes(name));
+  return (
+    <Select
+      label="What it will send"
+      searchable
+      allowDeselect={false}
+      data={choices.map(({ name, title }) => ({ value: name, label: `${name} · ${title}` }))}
+      key={form.key('type')}
+      {...form.getInputProps('type')}
+    />
+  );
+}
+
+/** Where it is to send to. */
+export function ServerField<V extends Pick<SensorValues, 'server'>>({ form }: { form: UseFormReturnType<V> }) {
+  const suggested = useSuggestedServer();
+  return (
+    <TextInput
+      label="Server, as the sensor reaches it"
+      description="A name or address of the certificate, and the sensors' port"
+      placeholder={suggested}
+      classNames={{ input: 'mono' }}
+      key={form.key('server')}
+      {...form.getInputProps('server')}
+    />
+  );
+}
+
 /** The fields that both ways of adding a sensor have. */
 export function SensorFields<V extends SensorValues>({ form }: { form: UseFormReturnType<V> }) {
-  const { data: accepted } = useQuery(types);
-  const suggested = useSuggestedServer();
-  const choices = (accepted?.items ?? []).filter(({ name }) => !DECLARING.includes(name));
   return (
     <>
       <TextInput label="Name" placeholder="Roof north" key={form.key('name')} {...form.getInputProps('name')} />
-      <Select
-        label="What it will send"
-        searchable
-        allowDeselect={false}
-        data={choices.map(({ name, title }) => ({ value: name, label: `${name} · ${title}` }))}
-        key={form.key('type')}
-        {...form.getInputProps('type')}
-      />
-      <TextInput
-        label="Server, as the sensor reaches it"
-        description="A name or address of the certificate, and the sensors' port"
-        placeholder={suggested}
-        classNames={{ input: 'mono' }}
-        key={form.key('server')}
-        {...form.getInputProps('server')}
-      />
+      <TypeField form={form} />
+      <ServerField form={form} />
       <TextInput label="Owner's mail" type="email" key={form.key('mail')} {...form.getInputProps('mail')} />
       <Checkbox
         label="It may send at once"
