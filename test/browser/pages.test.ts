@@ -136,7 +136,7 @@ describe('the pages, in a browser', () => {
     assert.deepEqual(await accessibilityFaults(page), []);
     await dialog.getByRole('button', { name: 'Make the command' }).click();
     const command = (await dialog.getByRole('region', { name: 'Command' }).innerText()).trim();
-    assert.match(command, /^npx d4 client enroll d4e1_[\w-]+ -c d4-sensor$/);
+    assert.match(command, /^d4 client enroll d4e1_[\w-]+ -c d4-sensor$/);
     await dialog.getByText('Waiting for the sensor').waitFor();
     assert.deepEqual(await accessibilityFaults(page), []);
 

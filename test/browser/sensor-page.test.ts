@@ -133,7 +133,6 @@ describe("a sensor's page", () => {
     const dialog = page.getByRole('dialog');
     const downloading = page.waitForEvent('download');
     await dialog.getByRole('button', { name: 'Download it with the key' }).click();
-    await new Promise((r) => setTimeout(r, 4000)); console.log('DIALOG', await dialog.innerText());
     const download = await downloading;
     assert.equal(download.suggestedFilename(), `d4-sensor-${uuid.slice(0, 8)}.tar.gz`);
     const archive = gunzipSync(readFileSync(await download.path())).toString('latin1');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import type { ArchivedFileView } from '@d4ts/server';
+import type { ArchivedFileView, ServerLedger } from '@d4ts/server';
 import { runD4 } from '@d4ts/testkit';
 import { type JournalStream, journalStreams } from './journal-streams.ts';
 import { ARRIVAL_MS, type FileSensor, type PipeSensor, type ServerMachine } from './machines.ts';
@@ -36,6 +36,8 @@ export async function verify(server: ServerMachine, { files, pipe }: Sent): Prom
   for (const file of files) await archivedTo(home, file.uuid, file.length);
   const ledger = await runD4(['ledger', '--check', '--home', home]);
   assert.equal(ledger.code, 0, `the ledger does not balance:\n${ledger.stdout}${ledger.stderr}`);
+  const { topics } = JSON.parse(await runWell(['ledger', '--json', '--home', home])) as ServerLedger;
+  for (const { topic, damaged } of topics) assert.equal(damaged, 0, `items of ${topic} are gone without a reason`);
   const listed = new Map<string, ArchivedFileView[]>();
   for (const { uuid } of [...files, pipe]) listed.set(uuid, await archivedFiles(home, uuid));
   const contents = new Map<string, Buffer>();

@@ -336,7 +336,7 @@ test('a server that is silent is given up', async () => {
   await withRecorder({ heartbeatMs: 10, onData: () => 'silent' }, async (recorder, options) => {
     const client = start(recorder.port, { options: { retryMs: 5 } });
     client.stdin.write('line\n');
-    await client.says(/nothing came for 0.03 s/);
+    await client.says(/nothing came for 0.3 s/);
     delete options.onData;
     options.heartbeatMs = 10_000;
     client.stdin.end();

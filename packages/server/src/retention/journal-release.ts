@@ -2,6 +2,8 @@ import type { SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Journal } from '../journal/port.ts';
 import type { Queues } from '../queues/port.ts';
+import type { Registry } from '../registry/port.ts';
+import { noteRelease } from '../registry/release-note.ts';
 import type { JournalStep, Release } from './journal-plan.ts';
 import type { Losses, RemovalReason } from './port.ts';
 
@@ -10,6 +12,7 @@ const FILES = 'files/';
 /** What is needed to release segments. */
 export interface ReleaseParts {
   readonly journal: Journal;
+  readonly registry: Pick<Registry, 'loadProgress' | 'saveProgress'>;
   readonly queues: Pick<Queues, 'giveUpBefore'>;
   readonly losses: Losses;
   readonly log: Logger;
@@ -19,7 +22,7 @@ export interface ReleaseParts {
 
 /**
  * Does what was planned, each step for itself: moves the queues' cursors and saves them, with what they lost counted;
- * then lets the segments go, which are unlinked when the last reader has closed them (docs/journal.md, rule 18).
+ * notes what is to go, so that it is counted even if the server is killed in between; then lets the segments go, which are unlinked when the last reader has closed them (docs/journal.md, rule 18).
  */
 export async function carryOut(steps: readonly JournalStep[], parts: ReleaseParts): Promise<void> {
   for (const step of steps) {
@@ -28,7 +31,7 @@ export async function carryOut(steps: readonly JournalStep[], parts: ReleasePart
   }
 }
 
-async function release(step: Release, { journal, queues, losses, log, now }: ReleaseParts): Promise<void> {
+async function release(step: Release, { journal, registry, queues, losses, log, now }: ReleaseParts): Promise<void> {
   const topic = journal.get(step.topic);
   if (topic === undefined) return;
   const at = now();
@@ -50,6 +53,8 @@ async function release(step: Release, { journal, queues, losses, log, now }: Rel
       contents.set(sensor, { records: known.records + records, bytes: known.bytes + bytes });
     }
   }
+  const records = [...contents.values()].reduce((sum, held) => sum + held.records, 0);
+  await noteRelease(registry, step.topic, { before: step.before, records, why: step.why });
   await topic.truncateBefore(step.before);
   if (step.topic === name) for (const [sensor, held] of contents) tell('journal', step.why, sensor, held);
   log.info(

@@ -342,7 +342,7 @@ class PeriodicRetention implements Retention {
     await countAnnounced(journal, registry.archive, () => this.#stopping, onCounted);
     const losses: Losses = { onRemoved: (event) => this.#removed(event) };
     const steps = await this.#planJournal();
-    await carryOut(steps, { journal, queues, losses, log, now: this.#now });
+    await carryOut(steps, { journal, registry, queues, losses, log, now: this.#now });
     await this.#lookAtDisks();
     this.#askArchiveToFinish();
     await this.#remover.removeOld(planAges(this.#archiveFacts(NOTHING)));

@@ -1,6 +1,8 @@
 import type { SensorId } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Journal, Topic } from '../../journal/port.ts';
+import type { Registry } from '../../registry/port.ts';
+import { lastRelease } from '../../registry/release-note.ts';
 import type { IngestCounts } from './ingest-counts.ts';
 import { ALL_SENSORS, type Ledger, NO_SENSOR } from './ledger.ts';
 import type { Series } from './series.ts';
@@ -86,7 +88,15 @@ export function topicBalances(ledger: Ledger, journal: Journal): TopicBalance[] 
  * At the start, before anything new comes: what a crash took is counted as lost, and what its counters had not noted
  * yet is taken from the journal. After that everything balances.
  */
-export async function reconcile(ledger: Ledger, counts: IngestCounts, journal: Journal, log: Logger): Promise<void> {
+export async function reconcile(
+  ledger: Ledger,
+  counts: IngestCounts,
+  {
+    journal,
+    registry,
+    log,
+  }: { journal: Journal; registry: Pick<Registry, 'loadProgress' | 'saveProgress'>; log: Logger },
+): Promise<void> {
   const afterCrash = ledger.lastEnd === 'crash';
   const now = Date.now();
   for (const { sensor, topic, inFlight } of streamBalances(ledger)) {
@@ -97,15 +107,35 @@ export async function reconcile(ledger: Ledger, counts: IngestCounts, journal: J
     else ledger.add(sensor, topic, 'bytes', -inFlight, now);
   }
   for (const { topic, difference, origin } of topicBalances(ledger, journal)) {
-    if (difference === 0) continue;
-    log.warn({ topic, records: difference }, 'the journal does not hold what the ledger says: counted as damaged');
     if (difference < 0) {
+      log.warn({ topic, records: -difference }, 'the journal holds more than the ledger says: it is taken over');
       ledger.setOrigin(topic, origin - difference);
       continue;
     }
-    ledger.add(NO_SENSOR, topic, 'damagedRecords', difference, now);
-    const reason = 'not-in-the-journal';
-    ledger.addReason(NO_SENSOR, topic, { kind: 'lost', reason, count: difference, bytes: 0 }, now);
+    const removed = Math.min(difference, releasedUncounted(topic));
+    const damaged = difference - removed;
+    if (removed > 0) {
+      log.info(
+        { topic, records: removed },
+        'retention had removed items when the server was killed: they are counted now',
+      );
+      ledger.add(NO_SENSOR, topic, 'removedRecords', removed, now);
+      const reason = `journal: ${lastRelease(registry, topic)?.why}`;
+      ledger.addReason(NO_SENSOR, topic, { kind: 'removed', reason, count: removed, bytes: 0 }, now);
+    }
+    if (damaged > 0) {
+      log.warn({ topic, records: damaged }, 'the journal does not hold what the ledger says: counted as damaged');
+      ledger.add(NO_SENSOR, topic, 'damagedRecords', damaged, now);
+      const reason = 'not-in-the-journal';
+      ledger.addReason(NO_SENSOR, topic, { kind: 'lost', reason, count: damaged, bytes: 0 }, now);
+    }
   }
   await ledger.flush();
+
+  /** Items of the last release, if it was carried out: no more than these can be gone without a count. */
+  function releasedUncounted(topic: Topic): number {
+    const release = lastRelease(registry, topic);
+    const first = journal.get(topic)?.firstSequence ?? 0;
+    return release !== undefined && first >= release.before ? release.records : 0;
+  }
 }

@@ -36,7 +36,7 @@ export async function beginCounting(options: CountingOptions): Promise<Counting>
   const ingest = new IngestCounts(ledger);
   await counts.caughtUp();
   activity.takeOver();
-  await reconcile(ledger, ingest, journal, log);
+  await reconcile(ledger, ingest, { journal, registry, log });
   return {
     ingest,
     onTaken: (sensor, topic, items) => ledger.add(sensor, topic, 'delivered', items, Date.now()),

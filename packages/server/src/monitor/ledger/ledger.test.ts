@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { newSensorId, type SensorId } from '@d4ts/protocol';
 import { pino } from 'pino';
+import type { Journal } from '../../journal/port.ts';
 import { MemoryActivity } from '../../registry/activity.ts';
+import { noteRelease } from '../../registry/release-note.ts';
 import { ActivityCounts } from './activity-counts.ts';
-import { streamBalance } from './balance.ts';
+import { reconcile, streamBalance } from './balance.ts';
 import { IngestCounts } from './ingest-counts.ts';
 import { ALL_SENSORS, Ledger, NO_SENSOR } from './ledger.ts';
 import { AT, DAY_MS, HOUR_MS } from './measures.ts';
@@ -186,3 +188,29 @@ async function flushOften(ledger: Ledger, sensor: SensorId): Promise<void> {
     await ledger.flush();
   }
 }
+
+test('what retention had noted and the ledger had not is removed, not damaged', async () => {
+  using folder = new Folder();
+  const ledger = new Ledger(folder.file, LOG, () => NOON);
+  ledger.setOrigin('3', 20);
+  const journal = {
+    topics: () => ['3'],
+    get: () => ({ firstSequence: 10, stats: () => ({ records: 5 }) }),
+  } as unknown as Journal;
+  const notes = new Map<string, string>();
+  const registry = {
+    loadProgress: (role: string) => notes.get(role),
+    saveProgress: async (role: string, text: string) => void notes.set(role, text),
+  };
+  const settle = () => reconcile(ledger, new IngestCounts(ledger), { journal, registry, log: LOG });
+  await noteRelease(registry, '3', { before: 10, records: 12, why: 'age' });
+  await settle();
+  const counted = () => {
+    const series = ledger.series(ALL_SENSORS, '3');
+    return [series.total('removedRecords'), series.total('damagedRecords')];
+  };
+  assert.deepEqual(counted(), [12, 3]);
+  await settle();
+  assert.deepEqual(counted(), [12, 3], 'nothing is counted twice');
+  await ledger.close();
+});
