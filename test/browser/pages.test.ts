@@ -141,7 +141,7 @@ describe('the pages, in a browser', () => {
     assert.deepEqual(await accessibilityFaults(page), []);
 
     const directory = mkdtempSync(join(tmpdir(), 'd4-enrolled-'));
-    const [, , ...words] = command.split(' ');
+    const [, ...words] = command.split(' ');
     const enrolled = await runD4(words, { directory });
     assert.equal(enrolled.code, 0, enrolled.stderr);
     await dialog.getByText('has enrolled, from 127.0.0.1').waitFor();

@@ -386,7 +386,7 @@ describe('a stream', () => {
       'verified',
     ],
     ['a second RESUME', (world) => world.receive(world.client.resume({ offset: 0, crc: 0 })), 'bad-message', 'claimed'],
-    ['more in a DATA than is allowed', (world) => world.data(0, 'x'.repeat(1001)), 'size-over-limit', 'claimed'],
+    ['more in a DATA than is allowed', (world) => world.data(0, 'x'.repeat(1025)), 'size-over-limit', 'claimed'],
     [
       'a byte that was changed on the way',
       (world) => {

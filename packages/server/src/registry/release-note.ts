@@ -1,4 +1,3 @@
-import type { Topic } from '../journal/port.ts';
 import type { Registry } from './port.ts';
 
 /** What retention is about to let go of, of the journal of a topic. */
@@ -13,16 +12,16 @@ export interface ReleaseNote {
 type Progress = Pick<Registry, 'loadProgress' | 'saveProgress'>;
 
 /** Notes a release, durably: after a crash what is not there any more is known to have been removed. */
-export async function noteRelease(registry: Progress, topic: Topic, note: ReleaseNote): Promise<void> {
+export async function noteRelease(registry: Progress, topic: string, note: ReleaseNote): Promise<void> {
   await registry.saveProgress(role(topic), JSON.stringify(note));
 }
 
 /** The last release of a topic, carried out or not. */
-export function lastRelease(registry: Progress, topic: Topic): ReleaseNote | undefined {
+export function lastRelease(registry: Progress, topic: string): ReleaseNote | undefined {
   const text = registry.loadProgress(role(topic));
   return text === undefined ? undefined : (JSON.parse(text) as ReleaseNote);
 }
 
-function role(topic: Topic): string {
+function role(topic: string): string {
   return `release:${topic}`;
 }

@@ -1,6 +1,7 @@
 import { Checkbox, Select, TextInput } from '@mantine/core';
 import type { UseFormReturnType } from '@mantine/form';
-import { useQuery } from '@tanstack/react-query';
+import { type QueryClient, useQuery } from '@tanstack/react-query';
+import type { Schemas } from '../api/client.ts';
 import { status, types } from '../api/queries.ts';
 
 /** What is known of a sensor that is to be added. */
@@ -17,10 +18,17 @@ export interface SensorValues {
 const DECLARING = ['2', '254'];
 
 /** The address by which this browser reaches the server, with the sensors' port. */
-export function useSuggestedServer(): string {
-  const { data } = useQuery(status);
-  const port = data?.addresses?.listen?.split(':').at(-1) ?? '4443';
+function addressWith(port: string): string {
   return `${location.hostname}:${port}`;
+}
+
+function portOf({ addresses }: Schemas['Status']): string {
+  return addresses?.listen?.split(':').at(-1) ?? '4443';
+}
+
+/** What was typed in, or what is suggested. */
+export async function serverOr(typed: string, queries: QueryClient): Promise<string> {
+  return typed.trim() || addressWith(portOf(await queries.ensureQueryData(status)));
 }
 
 /** What a sensor is to send: the types that are accepted. */
@@ -41,12 +49,12 @@ export function TypeField<V extends Pick<SensorValues, 'type'>>({ form }: { form
 
 /** Where it is to send to. */
 export function ServerField<V extends Pick<SensorValues, 'server'>>({ form }: { form: UseFormReturnType<V> }) {
-  const suggested = useSuggestedServer();
+  const { data } = useQuery(status);
   return (
     <TextInput
       label="Server, as the sensor reaches it"
       description="A name or address of the certificate, and the sensors' port"
-      placeholder={suggested}
+      placeholder={data && addressWith(portOf(data))}
       classNames={{ input: 'mono' }}
       key={form.key('server')}
       {...form.getInputProps('server')}

@@ -7,7 +7,7 @@ import { ClientField, type ClientKind, saveConfiguration, unpacking } from '../.
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { FormEnd } from '../../parts/form-problem.tsx';
 import { Code } from '../../parts/page.tsx';
-import { SensorFields, type SensorValues, useSuggestedServer } from '../../parts/sensor-fields.tsx';
+import { SensorFields, type SensorValues, serverOr } from '../../parts/sensor-fields.tsx';
 
 interface Values extends SensorValues {
   client: ClientKind;
@@ -16,14 +16,13 @@ interface Values extends SensorValues {
 /** Registers a sensor and downloads its client's configuration, the key in it. */
 export function FileForm({ close }: { close: () => void }) {
   const queries = useQueryClient();
-  const suggested = useSuggestedServer();
   const form = useForm<Values>({
     mode: 'uncontrolled',
     initialValues: { name: '', type: '3', server: '', mail: '', approve: true, client: 'go' },
   });
   const make = useMutation({
-    mutationFn: ({ server, ...about }: Values) => {
-      const body = { ...about, server: server.trim() || suggested };
+    mutationFn: async ({ server, ...about }: Values) => {
+      const body = { ...about, server: await serverOr(server, queries) };
       return saveConfiguration(api.POST('/api/v1/enrolments/configuration', { body, parseAs: 'blob' }));
     },
     onSuccess: () => queries.invalidateQueries({ queryKey: ['sensors'] }),

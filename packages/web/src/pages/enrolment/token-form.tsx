@@ -8,7 +8,7 @@ import { enrolments } from '../../api/queries.ts';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { FormProblem } from '../../parts/form-problem.tsx';
 import { Code } from '../../parts/page.tsx';
-import { SensorFields, type SensorValues, useSuggestedServer } from '../../parts/sensor-fields.tsx';
+import { SensorFields, type SensorValues, serverOr } from '../../parts/sensor-fields.tsx';
 import { Time } from '../../parts/time.tsx';
 
 const HOUR_MS = 3_600_000;
@@ -21,19 +21,18 @@ interface Values extends SensorValues {
 /** Makes a token, and shows the command line that a sensor is added with. */
 export function TokenForm({ close }: { close: () => void }) {
   const client = useQueryClient();
-  const suggested = useSuggestedServer();
   const form = useForm<Values>({
     mode: 'uncontrolled',
     initialValues: { name: '', type: '3', server: '', mail: '', approve: true, hours: '24', maxUses: 1 },
     validate: { maxUses: (value) => (Number(value) >= 1 ? null : 'From 1 to 100') },
   });
   const add = useMutation({
-    mutationFn: ({ hours, maxUses, server, ...about }: Values) =>
+    mutationFn: async ({ hours, maxUses, server, ...about }: Values) =>
       answered(
         api.POST('/api/v1/enrolments', {
           body: {
             ...about,
-            server: server.trim() || suggested,
+            server: await serverOr(server, client),
             maxUses: Number(maxUses),
             expiresAt: Date.now() + Number(hours) * HOUR_MS,
           },

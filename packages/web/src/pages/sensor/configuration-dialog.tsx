@@ -1,12 +1,12 @@
 import { Modal, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { api, type Schemas } from '../../api/client.ts';
 import { ClientField, type ClientKind, saveConfiguration, unpacking } from '../../parts/configuration.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { FormEnd } from '../../parts/form-problem.tsx';
 import { Code } from '../../parts/page.tsx';
-import { ServerField, TypeField, useSuggestedServer } from '../../parts/sensor-fields.tsx';
+import { ServerField, serverOr, TypeField } from '../../parts/sensor-fields.tsx';
 
 type Sensor = Schemas['Sensor'];
 
@@ -26,14 +26,14 @@ export function ConfigurationDialog({ sensor, opened, close }: { sensor: Sensor;
 }
 
 function ConfigurationForm({ sensor: { uuid, topics } }: { sensor: Sensor }) {
-  const suggested = useSuggestedServer();
+  const queries = useQueryClient();
   const form = useForm<{ client: ClientKind; type: string; server: string }>({
     mode: 'uncontrolled',
     initialValues: { client: 'd4', type: topics[0]?.topic ?? '3', server: '' },
   });
   const make = useMutation({
-    mutationFn: ({ client, type, server }: typeof form.values) => {
-      const body = { client, type, server: server.trim() || suggested };
+    mutationFn: async ({ client, type, server }: typeof form.values) => {
+      const body = { client, type, server: await serverOr(server, queries) };
       return saveConfiguration(
         api.POST('/api/v1/sensors/{uuid}/configuration', { params: { path: { uuid } }, body, parseAs: 'blob' }),
       );
