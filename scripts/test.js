@@ -56,7 +56,8 @@ async function runTests(files, scratch) {
     '--disable-warning=ExperimentalWarning',
     '--import=./scripts/leak-watch.js',
     '--test',
-    `--test-concurrency=${availableParallelism()}`,
+    // One more than processors: some tests mostly wait.
+    `--test-concurrency=${availableParallelism() + 1}`,
     `--test-timeout=${TEST_TIMEOUT}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 // The short form of `npm run chaos`.
 
 const CHAOS = join(import.meta.dirname, 'crash', 'chaos.ts');
-const ROUNDS = 6;
+const ROUNDS = 4;
 
 test(`${ROUNDS} faults of machines and the network: every byte is there once, in order`, async () => {
   const words = ['--mount', process.execPath, CHAOS, '--rounds', String(ROUNDS), '--seed', '3'];

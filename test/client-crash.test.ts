@@ -12,7 +12,7 @@ import { journalStreams } from './crash/journal-streams.ts';
 // The client with acknowledged streams and a real server, as real processes: `kill -9` in the middle of a file, and of a
 // spool (D4_TEST_KILLS of each). `npm run chaos` does it at any moment.
 
-const KILLS = Number(process.env.D4_TEST_KILLS ?? 2);
+const KILLS = Number(process.env.D4_TEST_KILLS ?? 1);
 const SENSOR = '6f8a3b52-1c4d-4e7f-9a21-5d0c7be41f93';
 const KEY = 'a key of its own';
 

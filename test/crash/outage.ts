@@ -91,7 +91,7 @@ interface LedgerRows {
 
 /** Long, so that a spool is soon full. */
 function longLine(run: number, line: number): string {
-  return `pipe ${run} ${line} ${'p'.repeat(1_500 + ((line * 31) % 1_000))}\n`;
+  return `pipe ${run} ${line} ${'p'.repeat(6_000 + ((line * 31) % 4_000))}\n`;
 }
 
 function given(pipe: PipeSensor): Buffer {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout } from 'node:timers/promises';
 
 /** The launcher of the d4 command. */
 const D4 = join(import.meta.dirname, '..', '..', 'cli', 'bin', 'd4.js');
@@ -53,6 +54,16 @@ export interface ServerProcess extends AsyncDisposable {
   dispose(): Promise<void>;
 }
 
+const PORT_PATIENCE_MS = 5_000;
+const PORT_RETRY_MS = 200;
+
+interface LaunchOptions {
+  readonly home?: string;
+  readonly args?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly through?: readonly string[];
+}
+
 /**
  * Starts `d4 server` as a process of its own, on free loopback ports, and waits until it is ready.
  * @param options.home a temporary one if not given
@@ -61,14 +72,19 @@ export interface ServerProcess extends AsyncDisposable {
  * @param options.through a command that becomes the server in the end, in a view of the file system that may be its own
  * @throws Error with what it printed, where it ends before it is ready
  */
-export async function launchServer(
-  options: {
-    home?: string;
-    args?: readonly string[];
-    environment?: Readonly<Record<string, string>>;
-    through?: readonly string[];
-  } = {},
-): Promise<ServerProcess> {
+export async function launchServer(options: LaunchOptions = {}): Promise<ServerProcess> {
+  // Where a port is given again after a kill, a connection of another test may have it as its own for a moment.
+  for (const until = performance.now() + PORT_PATIENCE_MS; ; await setTimeout(PORT_RETRY_MS)) {
+    try {
+      return await launchOnce(options);
+    } catch (error) {
+      const mayPass = options.args?.includes('--listen') === true && /the port is in use/.test(String(error));
+      if (!mayPass || performance.now() > until) throw error;
+    }
+  }
+}
+
+async function launchOnce(options: LaunchOptions): Promise<ServerProcess> {
   const made = options.home === undefined ? mkdtempSync(join(tmpdir(), 'd4-server-')) : undefined;
   const home = options.home ?? made ?? '';
   const removeHome = (): void => {

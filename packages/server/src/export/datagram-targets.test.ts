@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -118,7 +118,7 @@ test('syslog: a real rsyslog takes every form over every transport, byte for byt
   assert.ok(rsyslogd, 'this test needs the packages rsyslog and rsyslog-gnutls');
   const folder = folderFor(t);
   const kept = join(folder, 'kept');
-  const [udp, tcp, tls] = [await freePort(), await freePort(), await freePort()];
+  const [udp = 0, tcp = 0, tls = 0] = await freePorts(3);
   const made = await makeTestCertificates();
   for (const name of ['ca', 'cert', 'key'] as const) writeFileSync(join(folder, name), made[name]);
   const files = ['CA', 'Cert', 'Key'].map(
@@ -176,10 +176,11 @@ action(type="omfile" file="${kept}" template="kept")
   );
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
+/** Different ones: all are held before the first is let go of. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
 }

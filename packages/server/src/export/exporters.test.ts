@@ -276,6 +276,7 @@ test('settings that do not go together are refused', async (t) => {
     ['3', { kind: 'http', url: 'https://user:secret@host/' }, {}, /as a header instead/],
     ['3', d4, {}, /needs the key/],
     ['1', d4, { key: 'k' }, /are files of this machine/],
+    ['3', { kind: 'file', path: '/nowhere', files: true }, {}, /files=true is for types/],
   ] as const) {
     const added = exporters.add({ name: 'x', type, target, secrets }, ACTOR);
     await assert.rejects(added, { code: 'D4_BAD_EXPORTER', message });

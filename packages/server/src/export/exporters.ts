@@ -349,7 +349,13 @@ export class Exporters {
   #check(definition: ExporterDefinition): void {
     const { name, topic } = definition;
     const { target, secrets } = unsealed(definition);
-    if (target.kind === 'd4' && this.#options.formats(topic).items === 'files') {
+    const hasFiles = this.#options.formats(topic).items === 'files';
+    if (target.kind === 'file' && target.files === true && !hasFiles) {
+      // A sensor could have any file of this machine read by what it sends.
+      const message = `exporter ${name}: files=true is for types whose records are paths of files; those of type ${topic} are what sensors send`;
+      throw new D4Error('D4_BAD_EXPORTER', message);
+    }
+    if (target.kind === 'd4' && hasFiles) {
       const message = `exporter ${name}: the records of type ${topic} are files of this machine, which another server cannot take`;
       throw new D4Error('D4_BAD_EXPORTER', message);
     }
