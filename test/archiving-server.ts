@@ -10,7 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import { FrameEncoder, newSensorId, PROTOCOL_VERSION, type SensorId, WIRE_TYPE } from '@d4ts/protocol';
-import type { ArchivedFilePage, ArchivedFileView, Items, QueueView, Status } from '@d4ts/server';
+import type { ArchivedFilePage, ArchivedFileView, Items, QueueView, ServerLedger, Status } from '@d4ts/server';
 import { type CommandResult, launchServer, runD4, type ServerProcess, startD4 } from '@d4ts/testkit';
 
 /** How long something that must happen may take, in ms. */
@@ -173,6 +173,12 @@ export class ArchivingServer {
 
   status(): Promise<Status> {
     return this.ask('/status');
+  }
+
+  /** Whether all that sensors have sent is committed, or counted as lost. */
+  async nothingInFlight(): Promise<boolean> {
+    const { streams } = await this.ask<ServerLedger>('/ledger');
+    return streams.every(({ inFlight }) => inFlight === 0);
   }
 
   /** Waits for finished files of which `holds` is true. */
