@@ -95,6 +95,7 @@ class JournalArchive implements Archive {
   /** When a stop was asked for, on the monotonic clock. */
   #stoppingAt: number | undefined;
   #savedAt = 0;
+  readonly #startedAt: number = Date.now();
   /** Why nothing is written. */
   #heldFor: string | undefined;
   /** Files that began before this are finished (ms since 1970). */
@@ -113,25 +114,42 @@ class JournalArchive implements Archive {
 
   status(): ArchiveStatus {
     const now = Date.now();
-    const topics = [...this.#topics.values()].map(({ topic, archiver, filesFinished, error }) => ({
-      topic,
-      lag: archiver?.lag(now) ?? 0,
-      filesFinished: filesFinished + (archiver?.filesFinished ?? 0),
-      rejected: Object.fromEntries(archiver?.rejected ?? []),
-      error: this.#heldFor ?? error,
-    }));
+    const topics = this.#archivedTopics().map((topic) => {
+      const { archiver, filesFinished = 0, error } = this.#topics.get(topic) ?? {};
+      return {
+        topic,
+        lag: archiver?.lag(now) ?? this.#lagOfUnbegun(topic, now),
+        filesFinished: filesFinished + (archiver?.filesFinished ?? 0),
+        rejected: Object.fromEntries(archiver?.rejected ?? []),
+        error: this.#heldFor ?? error,
+      };
+    });
     return { root: this.root, paused: this.#options.paused, topics };
   }
 
+  /** Those that are archived, also if that has not begun yet. */
+  #archivedTopics(): Topic[] {
+    if (this.#options.paused) return [];
+    return this.#options.journal.topics().filter((topic) => !topic.startsWith('files/'));
+  }
+
+  /** A topic that nobody has looked at since the start has waited at least since then. */
+  #lagOfUnbegun(topic: Topic, now: number): number {
+    const end = this.#options.journal.get(topic)?.endSequence ?? 0;
+    return this.#savedPosition(topic) < end ? Math.max(1, now - this.#startedAt) : 0;
+  }
+
+  #savedPosition(topic: Topic): number {
+    return progressFrom(this.#options.registry.loadProgress(progressRole(topic))).sequence;
+  }
+
   waitingBytes(): number {
-    const { journal, registry, paused } = this.#options;
-    if (paused) return 0;
+    const { journal } = this.#options;
     let bytes = this.#heldBytes();
-    for (const topic of journal.topics()) {
-      // A topic that is new is not among those that are archived yet.
+    for (const topic of this.#archivedTopics()) {
       const archiver = this.#topics.get(topic)?.archiver;
-      if (topic.startsWith('files/') || archiver?.behind === false) continue;
-      const position = archiver?.position ?? progressFrom(registry.loadProgress(progressRole(topic))).sequence;
+      if (archiver?.behind === false) continue;
+      const position = archiver?.position ?? this.#savedPosition(topic);
       for (const { firstSequence, endSequence, bytes: held } of journal.get(topic)?.segments() ?? []) {
         const waiting = endSequence - Math.max(position, firstSequence);
         if (waiting > 0) bytes += (held * waiting) / (endSequence - firstSequence);

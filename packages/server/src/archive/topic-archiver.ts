@@ -69,6 +69,7 @@ export class TopicArchiver {
   #announcements: number;
   #savedAnnouncements: number;
   #lastTime = 0;
+  readonly #madeAt: number = Date.now();
   #failure: unknown;
 
   constructor(topic: TopicLog, files: TopicLog, format: Format, progress: Progress, parts: ArchiverParts) {
@@ -108,9 +109,9 @@ export class TopicArchiver {
     return this.#sequence;
   }
 
-  /** How old the newest entry looked at is, in ms, while there are others behind it; else 0. */
+  /** How old the newest entry looked at is, in ms, while there are others behind it; before the first one, how long it was made ago. */
   lag(now: number): number {
-    return this.behind && this.#lastTime > 0 ? Math.max(0, now - this.#lastTime) : 0;
+    return this.behind ? Math.max(1, now - (this.#lastTime > 0 ? this.#lastTime : this.#madeAt)) : 0;
   }
 
   /**
