@@ -4,7 +4,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -12,7 +11,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -20,6 +18,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { FrameEncoder, type SensorId, sensorIdHex } from '@d4ts/protocol';
 import type { ArchivedFileView } from '@d4ts/server';
 import { openFileJournal } from '@d4ts/server/journal';
+import { afterwards, temporaryFolder } from '@d4ts/testkit';
 import pino from 'pino';
 import { ArchivingServer, contentOf, KEY } from './archiving-server.ts';
 
@@ -32,7 +31,7 @@ const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 async function launch(t: TestContext): Promise<ArchivingServer> {
   const running = await ArchivingServer.launch();
-  t.after(() => running.dispose());
+  afterwards(t, () => running.dispose());
   return running;
 }
 
@@ -354,8 +353,7 @@ async function announcementsOf(log: Log): Promise<Announced[]> {
 
 test('names that sensors choose, and links planted in the archive, lead nowhere', async (t) => {
   const running = await launch(t);
-  const outside = mkdtempSync(join(tmpdir(), 'd4-outside-'));
-  t.after(() => rmSync(outside, { recursive: true, force: true }));
+  const outside = temporaryFolder(t);
   const sensor = await running.addSensor();
   for (const type of ['filewatcher', 'ja3-jl']) await running.acceptType(type);
   mkdirSync(join(running.root, 'datas/ja3-jl'), { recursive: true });
@@ -419,7 +417,7 @@ test('names that sensors choose, and links planted in the archive, lead nowhere'
 
 test('while it is paused no files are made; then they are, in the root that is set by then', async (t) => {
   const running = await ArchivingServer.launch({ D4_ARCHIVE_PAUSED: 'true' });
-  t.after(() => running.dispose());
+  afterwards(t, () => running.dispose());
   const sensor = await running.addSensor();
   const queue = await running.addQueue('1');
   const capture = sample('ipv6.pcap');

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -23,7 +22,7 @@ import type {
   ReplayView,
   RewoundView,
 } from '@d4ts/server';
-import { launchServer } from '@d4ts/testkit';
+import { afterwards, launchServer, temporaryFolder } from '@d4ts/testkit';
 import { Redis } from 'ioredis';
 import { ArchivingServer } from './archiving-server.ts';
 
@@ -78,7 +77,7 @@ interface Home {
 
 async function launch(t: TestContext): Promise<Home> {
   const running = await ArchivingServer.launch();
-  t.after(() => running.dispose());
+  afterwards(t, () => running.dispose());
   const sensor = await running.addSensor();
   const uuid = await running.addQueue('3');
   const path = `/queues/${uuid}`;
@@ -285,8 +284,7 @@ async function startConsumer(
 ): Promise<ChildProcessByStdio<null, Readable, Readable>> {
   const [, program] = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(PAGE) ?? [];
   assert.ok(program);
-  const folder = mkdtempSync(join(tmpdir(), 'd4-consumer-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   const file = join(folder, language === 'js' ? 'consumer.mjs' : 'consumer.py');
   writeFileSync(file, program);
   const { url } = home.running.server.info;
@@ -296,7 +294,7 @@ async function startConsumer(
     env: { PATH: process.env.PATH, D4_TOKEN: token },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  t.after(async () => {
+  afterwards(t, async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL');
     await once(child, 'close');

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { FrameEncoder, newSensorId, type SensorId } from '@d4ts/protocol';
-import { launchServer, type ServerProcess, startD4 } from '@d4ts/testkit';
+import { afterwards, launchServer, type ServerProcess, startD4, temporaryFolder } from '@d4ts/testkit';
 
 // Servers that forward to each other: in a ring nothing comes back, and nothing is lost when one of them is killed.
 
@@ -32,7 +31,7 @@ async function ask<T>(server: ServerProcess, method: string, path: string, body?
 async function serverWith(t: TestContext, home: string, types: readonly string[], ports: readonly string[] = []) {
   mkdirSync(home, { recursive: true });
   const server = await launchServer({ home, args: ports });
-  t.after(() => server.dispose());
+  afterwards(t, () => server.dispose());
   for (const name of types) await ask(server, 'POST', '/types', { name });
   return server;
 }
@@ -91,8 +90,7 @@ function exporterOf(server: ServerProcess, name: string): Promise<Exporter> {
 const lines = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name} ${i}`);
 
 test('three servers in a ring: each record comes to each of them once', async (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'd4-ring-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const root = temporaryFolder(t);
   const types = ['3', 'maltrail'];
   const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => serverWith(t, join(root, name), types)));
   assert.ok(a && b && c);
@@ -133,8 +131,7 @@ test('three servers in a ring: each record comes to each of them once', async (t
 });
 
 test('a server that is killed in mid-stream and started again gets every record of the one that forwards to it once', async (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'd4-forward-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const root = temporaryFolder(t);
   const a = await serverWith(t, join(root, 'a'), ['3']);
   let b = await serverWith(t, join(root, 'b'), ['3']);
   const queue = await newQueue(b, '3');
@@ -160,8 +157,7 @@ test('a server that is killed in mid-stream and started again gets every record 
 });
 
 test('d4 export d4 forwards a queue, with the configuration directory of a sensor', async (t) => {
-  const root = mkdtempSync(join(tmpdir(), 'd4-forward-'));
-  t.after(() => rmSync(root, { recursive: true, force: true }));
+  const root = temporaryFolder(t);
   const [a, b] = await Promise.all(['a', 'b'].map((name) => serverWith(t, join(root, name), ['3'])));
   assert.ok(a && b);
   const from = await newQueue(a, '3');
@@ -178,6 +174,7 @@ test('d4 export d4 forwards a queue, with the configuration directory of a senso
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   const [, port = ''] = a.info.redis.split(':');
   const exporter = startD4(['export', 'd4', '-t', '3', '-u', from, '-rp', port, '-c', folder, '-v']);
+  afterwards(t, () => exporter.kill('SIGKILL'));
   let said = '';
   exporter.stderr.on('data', (chunk) => {
     said += chunk;

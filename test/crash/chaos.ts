@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { PowerDisk, Random, Relay, runD4 } from '@d4ts/testkit';
+import { freePorts, PowerDisk, Random, Relay, runD4 } from '@d4ts/testkit';
 import { Consumer } from './consumer.ts';
 import {
   type Fault,
@@ -84,14 +82,6 @@ function lineNumber(item: string): { stream: string; number: number } | undefine
 
 function eventNumber(item: string): { stream: string; number: number } {
   return { stream: 'file', number: Number(item.slice(item.indexOf('.') + 1, item.indexOf('.') + 10)) };
-}
-
-async function freePorts(): Promise<{ listen: number; web: number; redis: number }> {
-  const servers = Array.from({ length: 3 }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const [listen = 0, web = 0, redis = 0] = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return { listen, web, redis };
 }
 
 /** One fault of machines, at a moment that may lie in a start or within an orderly stop. */
@@ -180,7 +170,8 @@ async function chaos(rounds: number, seed: number, faults: Faults): Promise<void
   const serverMiB = Math.min(most, Math.max(least, rounds * each));
   const serverDisk = PowerDisk.make(folder, serverMiB, random.below(2) === 0 ? 'ordered' : 'journalled');
   const sensorDisk = PowerDisk.make(folder, SENSOR_DISK_MIB, 'journalled');
-  const ports = await freePorts();
+  const [listen = 0, web = 0, redis = 0] = await freePorts(3, '127.0.0.1');
+  const ports = { listen, web, redis };
   const relay = await Relay.start(ports.listen);
   const server = new ServerMachine(serverDisk, ports);
   const files = [

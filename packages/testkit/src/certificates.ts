@@ -6,7 +6,7 @@ import * as x509 from '@peculiar/x509';
 export interface TestCertificates {
   /** The authority's certificate: what a client has as `rootCA.crt`. */
   readonly ca: string;
-  /** The server's certificate, for `localhost`, `127.0.0.1` and `::1`. */
+  /** The server's certificate. */
   readonly cert: string;
   /** The server's private key (PKCS #8). */
   readonly key: string;
@@ -19,8 +19,11 @@ export interface TestCertificates {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 86_400_000;
 
-/** Makes a new authority and a server certificate, valid from yesterday for ten days. */
-export async function makeTestCertificates(): Promise<TestCertificates> {
+/**
+ * Makes a new authority and a server certificate, valid from yesterday for ten days.
+ * @param addresses what the server's certificate is for, beside `localhost`
+ */
+export async function makeTestCertificates(addresses = ['127.0.0.1', '::1']): Promise<TestCertificates> {
   const notBefore = new Date(Date.now() - DAY_MS);
   const notAfter = new Date(Date.now() + 9 * DAY_MS);
   const caKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
@@ -54,8 +57,7 @@ export async function makeTestCertificates(): Promise<TestCertificates> {
       extensions: [
         new x509.SubjectAlternativeNameExtension([
           { type: 'dns', value: 'localhost' },
-          { type: 'ip', value: '127.0.0.1' },
-          { type: 'ip', value: '::1' },
+          ...addresses.map((value) => ({ type: 'ip' as const, value })),
         ]),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
         await x509.AuthorityKeyIdentifierExtension.create(caKeys.publicKey),

@@ -5,7 +5,9 @@ export {
   type RecordedStream,
   startAckRecorder,
 } from './ack-recorder.ts';
+export { afterwards, temporaryFolder } from './afterwards.ts';
 export { makeTestCertificates, type TestCertificates } from './certificates.ts';
+export { freePorts } from './free-ports.ts';
 export { type FuzzFailure, type FuzzRange, type FuzzTarget, fuzz, fuzzInput } from './fuzz/fuzz.ts';
 export { type FuzzTargets, fuzzInProcess, loadFuzzTargets } from './fuzz/fuzz-process.ts';
 export { Random } from './fuzz/random.ts';

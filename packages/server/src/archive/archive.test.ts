@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { parseSensorId, type SensorId } from '@d4ts/protocol';
+import { afterwards, temporaryFolder } from '@d4ts/testkit';
 import fc from 'fast-check';
 import pino from 'pino';
 import { formatFor } from '../formats/registry.ts';
@@ -35,7 +36,7 @@ async function newHome(t: TestContext): Promise<Home> {
   const root = join(folder, 'archive');
   await mkdir(root);
   const journal = await openFileJournal({ root: join(folder, 'journal'), policy: 'os', log, segmentBytes: 20_000 });
-  t.after(async () => {
+  afterwards(t, async () => {
     await journal.close();
     await rm(folder, { recursive: true, force: true });
   });
@@ -213,8 +214,7 @@ test('records that make files of their own: announced, none doubled when done ag
 
 test('links planted in the archive are not followed', async (t) => {
   const { root, journal, archiver } = await newHome(t);
-  const outside = await mkdtemp(join(tmpdir(), 'd4-outside-'));
-  t.after(() => rm(outside, { recursive: true, force: true }));
+  const outside = temporaryFolder(t);
   await symlink(outside, join(root, SENSOR.replaceAll('-', '')));
   const topic = await journal.open('3');
   await topic.append(newStream('3'), 0, [data('kept\n', 1), CLOSE]);

@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { linkSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { temporaryFolder } from '@d4ts/testkit';
 import { contentStream, fileState, openAnnounced } from './file-content.ts';
 
 const CONTENT = Buffer.from('what was received');
 
 function newRoot(t: TestContext): { folder: string; root: string; day: string; path: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'd4-content-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   const root = join(folder, 'archive');
   const day = join(root, 'sensor', 'day');
   mkdirSync(day, { recursive: true });

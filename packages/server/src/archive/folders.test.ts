@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { temporaryFolder } from '@d4ts/testkit';
 import pino from 'pino';
 import { Folders } from './folders.ts';
 import { Slots } from './slots.ts';
 
 async function newRoot(t: TestContext): Promise<{ outside: string; root: string; folders: Folders }> {
-  const outside = await mkdtemp(join(tmpdir(), 'd4-folders-'));
-  t.after(() => rm(outside, { recursive: true }));
+  const outside = temporaryFolder(t);
   // A root that is reached through a link is one all the same.
   await mkdir(join(outside, 'real'));
   const root = join(outside, 'root');

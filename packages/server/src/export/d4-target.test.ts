@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { newSensorId, PREVIOUS_CAUSE } from '@d4ts/protocol';
 import {
   type AckRecorderOptions,
+  afterwards,
   makeTestCertificates,
   startAckRecorder,
   startRecorder,
   type TestCertificates,
+  temporaryFolder,
 } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 
@@ -17,8 +18,7 @@ const KEY = 'the key of the forwarder';
 const sensor = newSensorId();
 
 async function start(t: TestContext): Promise<{ under: ExportUnderTest; made: TestCertificates; ca: string }> {
-  const folder = mkdtempSync(join(tmpdir(), 'd4-export-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   const made = await makeTestCertificates();
   const ca = join(folder, 'ca');
   writeFileSync(ca, made.ca);
@@ -37,7 +37,7 @@ test('d4: an acknowledged stream, each record once, however often the connection
     return data % 5 === 2 ? 'cut' : data % 5 === 4 ? 'silent' : undefined;
   };
   const recorder = await startAckRecorder({ key: KEY, tls: made, onData });
-  t.after(() => recorder.close());
+  afterwards(t, () => recorder.close());
   const sent: string[] = [];
   under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
   for (let round = 0; round < 10; round++) {
@@ -69,7 +69,7 @@ test('d4: a stream that the server does not go on with is followed by one that n
     tls: made,
     refuse: () => (recorder.opens.length === 1 ? 'stream-forked' : undefined),
   });
-  t.after(() => recorder.close());
+  afterwards(t, () => recorder.close());
   under.queue.add(...lines(3));
   under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
   await under.until(0);
@@ -84,7 +84,7 @@ test('d4: a stream that the server does not go on with is followed by one that n
 test('d4: what a server refuses is held, and the reason is said; at the end it is given back', async (t) => {
   const { under, made, ca } = await start(t);
   const recorder = await startAckRecorder({ key: KEY, tls: made, refuse: () => 'pending' });
-  t.after(() => recorder.close());
+  afterwards(t, () => recorder.close());
   under.queue.add(...lines(3));
   under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
   await under.said.until(/d4 127.0.0.1:\d+ refuses the stream \(pending.*\)\. There, "d4 sensor show"/);
@@ -105,7 +105,7 @@ for (const [name, bad, problem] of BAD_SERVERS) {
     const { under, made, ca } = await start(t);
     const options = { key: KEY, tls: made, ...bad };
     const recorder = await startAckRecorder(options);
-    t.after(() => recorder.close());
+    afterwards(t, () => recorder.close());
     under.queue.add(...lines(3));
     const since = performance.now();
     under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
@@ -127,7 +127,7 @@ for (const [name, bad, problem] of BAD_SERVERS) {
 test('d4: a heartbeat longer than any timer is not taken at its word', async (t) => {
   const { under, made, ca } = await start(t);
   const recorder = await startAckRecorder({ key: KEY, tls: made, heartbeatMs: 0xffff_ffff });
-  t.after(() => recorder.close());
+  afterwards(t, () => recorder.close());
   under.queue.add(...lines(3));
   under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
   await recorder.until(() => recorder.bytes().toString() === asText(lines(3)));
@@ -142,7 +142,7 @@ for (const [name, alpn] of [
   test(`d4: a server ${name} gets v1 frames`, async (t) => {
     const { under, made, ca } = await start(t);
     const recorder = await startRecorder({ key: KEY, tls: { ...made, ...alpn } });
-    t.after(() => recorder.close());
+    afterwards(t, () => recorder.close());
     under.queue.add(...lines(3));
     under.start({ kind: 'd4', host: '127.0.0.1', port: recorder.port, sensor, ca }, { secrets: { key: KEY } });
     await recorder.until(() => recorder.payload(254).toString() === asText(lines(3)));

@@ -1,27 +1,22 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeTestCertificates } from '@d4ts/testkit';
+import { afterwards, freePorts, makeTestCertificates, temporaryFolder } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 import type { TargetEvents } from './port.ts';
 import { UnixDatagramTarget } from './unix-datagram-target.ts';
 
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'd4-export-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
+/** Where nobody else takes the ports of a receiver before it has them. */
+const HOST = '127.0.0.35';
 
 function start(t: TestContext, program: string, args: readonly string[]): ChildProcess {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = once(child, 'exit');
-  t.after(async () => {
+  afterwards(t, async () => {
     child.kill('SIGKILL');
     await ended;
   });
@@ -54,7 +49,7 @@ while True:
 
 for (const program of ['perl', 'python3'] as const) {
   test(`unix datagrams with the help of ${program}: each record one, also for a receiver that comes and goes`, async (t) => {
-    const folder = folderFor(t);
+    const folder = temporaryFolder(t);
     const [path, kept] = [join(folder, 'socket'), join(folder, 'kept')];
     let delivered = 0;
     const warnings: string[] = [];
@@ -66,7 +61,7 @@ for (const program of ['perl', 'python3'] as const) {
     };
     const options = { kind: 'unix', path, datagram: (record: Buffer) => record, programs: [program] };
     const target = await UnixDatagramTarget.open(options, events, { records: 1_000, bytes: 1e6 });
-    t.after(() => target.close());
+    afterwards(t, () => target.close());
     const { signal } = new AbortController();
     await target.send({ records: ['a', 'b\nc', ''].map((text) => Buffer.from(text)) }, signal);
     while (target.problem === undefined) await sleep(5);
@@ -101,7 +96,7 @@ test('unix datagrams without a helper: says plainly what can be done', async () 
 
 test('unix: a queue to socat', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const folder = folderFor(t);
+  const folder = temporaryFolder(t);
   const [path, kept] = [join(folder, 'socket'), join(folder, 'kept')];
   start(t, 'socat', ['-u', `UNIX-RECV:${path}`, `OPEN:${kept},creat,append`]);
   await exists(path);
@@ -116,10 +111,10 @@ test('unix: a queue to socat', async (t) => {
 test('syslog: a real rsyslog takes every form over every transport, byte for byte', async (t) => {
   const rsyslogd = ['/usr/sbin/rsyslogd', '/usr/bin/rsyslogd'].find(existsSync);
   assert.ok(rsyslogd, 'this test needs the packages rsyslog and rsyslog-gnutls');
-  const folder = folderFor(t);
+  const folder = temporaryFolder(t);
   const kept = join(folder, 'kept');
-  const [udp = 0, tcp = 0, tls = 0] = await freePorts(3);
-  const made = await makeTestCertificates();
+  const [udp = 0, tcp = 0, tls = 0] = await freePorts(3, HOST);
+  const made = await makeTestCertificates([HOST]);
   for (const name of ['ca', 'cert', 'key'] as const) writeFileSync(join(folder, name), made[name]);
   const files = ['CA', 'Cert', 'Key'].map(
     (name) => `DefaultNetstreamDriver${name}File="${join(folder, name.toLowerCase())}"`,
@@ -131,9 +126,9 @@ test('syslog: a real rsyslog takes every form over every transport, byte for byt
 global(workDirectory="${folder}" maxMessageSize="64k" ${files.join(' ')})
 module(load="imudp") module(load="imtcp")
 module(load="imuxsock" SysSock.Use="off")
-input(type="imudp" address="127.0.0.1" port="${udp}")
-input(type="imtcp" address="127.0.0.1" port="${tcp}")
-input(type="imtcp" address="127.0.0.1" port="${tls}" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
+input(type="imudp" address="${HOST}" port="${udp}")
+input(type="imtcp" address="${HOST}" port="${tcp}")
+input(type="imtcp" address="${HOST}" port="${tls}" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.AuthMode="anon")
 input(type="imuxsock" Socket="${socket}")
 input(type="imuxsock" Socket="${plain}" UseSpecialParser="off")
 template(name="kept" type="string" string="%syslogfacility-text%.%syslogseverity-text% %programname% %msgid% [%msg%]\\n")
@@ -155,7 +150,7 @@ action(type="omfile" file="${kept}" template="kept")
     assert.equal(await under.stop(), 0);
     assert.deepEqual(await under.left(), []);
   };
-  const host = '127.0.0.1';
+  const host = HOST;
   await take({ kind: 'syslog', host, port: udp }, `user.info d4 maltrail [${record}]`);
   await take(
     { kind: 'syslog', transport: 'tcp', host, port: tcp, level: 'critical', facility: 'local3' },
@@ -175,12 +170,3 @@ action(type="omfile" file="${kept}" template="kept")
     `user.info d4-maltrail - [ ${record}]`,
   );
 });
-
-/** Different ones: all are held before the first is let go of. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newSensorId } from '@d4ts/protocol';
+import { afterwards, temporaryFolder } from '@d4ts/testkit';
 import { pino } from 'pino';
 import { formatFor } from '../formats/registry.ts';
 import { ItemCursors } from '../queues/item-cursor.ts';
@@ -22,17 +22,11 @@ function exportersOf(home: QueueHome, options: Partial<ExportersOptions>): Promi
   return Exporters.open({ registry, journal, formats: formatFor, items, self: () => 'self', log, ...options });
 }
 
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'd4-exporters-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 /** A home, and what opens exporters over it; all is closed after the test. */
 async function homeFor(t: TestContext) {
   const home = await QueueHome.make(64 * 1024);
   const opened: Exporters[] = [];
-  t.after(async () => {
+  afterwards(t, async () => {
     for (const exporters of opened) await exporters.close();
     await home[Symbol.asyncDispose]();
   });
@@ -55,7 +49,7 @@ const numbered = (from: number, to: number): string[] =>
 
 test('an exporter takes what comes from its making on, and after a restart goes on behind what was delivered', async (t) => {
   const { home, open } = await homeFor(t);
-  const path = join(folderFor(t), 'out');
+  const path = join(temporaryFolder(t), 'out');
   const sensor = newSensorId();
   await home.append(sensor, ['before']);
   let exporters = await open();
@@ -79,7 +73,7 @@ test('an exporter takes what comes from its making on, and after a restart goes 
 
 test('one of some sensors, with the past, and changed while it runs', async (t) => {
   const { home, open } = await homeFor(t);
-  const path = join(folderFor(t), 'out');
+  const path = join(temporaryFolder(t), 'out');
   const [one, two] = [newSensorId(), newSensorId()];
   await home.append(one, ['1a']);
   await home.append(two, ['2a']);
@@ -108,7 +102,7 @@ test('one of some sensors, with the past, and changed while it runs', async (t) 
 
 test('one that fails is in nobody’s way, says why, and goes on by itself', async (t) => {
   const { home, open } = await homeFor(t);
-  const folder = folderFor(t);
+  const folder = temporaryFolder(t);
   const sensor = newSensorId();
   const exporters = await open();
   const server = createServer().listen(0, '127.0.0.36');
@@ -135,7 +129,7 @@ test('one that fails is in nobody’s way, says why, and goes on by itself', asy
   const received: Buffer[] = [];
   const receiver = createServer((socket: Socket) => socket.on('data', (chunk) => received.push(chunk)));
   receiver.listen(port, '127.0.0.36');
-  t.after(() => receiver.close());
+  afterwards(t, () => receiver.close());
   await until(() => Buffer.concat(received).toString() === 'a\nb\n');
   await until(() => exporters.get('refused')?.lag === 0 && exporters.get('refused')?.state === 'idle');
   assert.ok((exporters.get('refused')?.errors ?? 0) > 0);
@@ -143,7 +137,7 @@ test('one that fails is in nobody’s way, says why, and goes on by itself', asy
 
 test('retention sees where it stands, and makes it give up; what that costs is counted', async (t) => {
   const { home, open } = await homeFor(t);
-  const path = join(folderFor(t), 'out');
+  const path = join(temporaryFolder(t), 'out');
   const [one, two] = [newSensorId(), newSensorId()];
   const exporters = await open();
   await exporters.add({ name: 'out', type: '3', paused: true, target: { kind: 'file', path } }, ACTOR);
@@ -176,7 +170,7 @@ test('retention sees where it stands, and makes it give up; what that costs is c
 
 test('those of d4.yaml are made, changed and removed as it says; a pause by hand stays', async (t) => {
   const { home, open } = await homeFor(t);
-  const folder = folderFor(t);
+  const folder = temporaryFolder(t);
   const target = { kind: 'file', path: join(folder, 'a') } as const;
   let exporters = await open({ declared: [{ name: 'a', type: '3', target }] });
   await assert.rejects(exporters.change('a', { description: 'x' }, ACTOR), {
@@ -205,7 +199,7 @@ test('those of d4.yaml are made, changed and removed as it says; a pause by hand
 
 test('a pipe in place of authorities holds nobody up, and files of the server itself are not written', async (t) => {
   const { home, open } = await homeFor(t);
-  const folder = folderFor(t);
+  const folder = temporaryFolder(t);
   const own = join(folder, 'home');
   const [pipe, large, outside] = [join(folder, 'pipe'), join(folder, 'large'), join(folder, 'out')];
   mkdirSync(own);
@@ -257,7 +251,7 @@ test('a pipe in place of authorities holds nobody up, and files of the server it
 
 test('a filter leaves records out without holding the others up', async (t) => {
   const { home, open } = await homeFor(t);
-  const path = join(folderFor(t), 'out');
+  const path = join(temporaryFolder(t), 'out');
   const exporters = await open({ filterFor: () => (record) => !record.toString().startsWith('[i]') });
   await exporters.add({ name: 'events', type: '3', target: { kind: 'file', path } }, ACTOR);
   await home.append(newSensorId(), ['[i] banner', 'event 1', '[i] x', 'event 2', '[i] end']);

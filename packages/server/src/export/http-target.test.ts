@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
-import { makeTestCertificates } from '@d4ts/testkit';
+import { afterwards, makeTestCertificates, temporaryFolder } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 import { retryAfter } from './http-target.ts';
 
@@ -66,7 +65,7 @@ class HttpReceiver {
 async function receiverFor(t: TestContext): Promise<{ receiver: HttpReceiver; url: string; port: number }> {
   const receiver = new HttpReceiver();
   const port = await receiver.listen();
-  t.after(() => receiver.close());
+  afterwards(t, () => receiver.close());
   return { receiver, port, url: `http://127.0.0.35:${port}/in?x=1` };
 }
 
@@ -139,7 +138,7 @@ test('http: a receiver that is killed in the middle of a request gets it when it
   await under.said.until(/cannot post to http http:\/\/127.0.0.35:\d+\/in: connect ECONNREFUSED/);
   const again = new HttpReceiver();
   await again.listen(port);
-  t.after(() => again.close());
+  afterwards(t, () => again.close());
   await again.until(() => again.records.length >= records.length);
   assert.deepEqual(again.records, records);
 });
@@ -147,13 +146,12 @@ test('http: a receiver that is killed in the middle of a request gets it when it
 test('http: over TLS the certificate is checked', async (t) => {
   const under = await ExportUnderTest.for(t, '6');
   const made = await makeTestCertificates();
-  const folder = mkdtempSync(join(tmpdir(), 'd4-export-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder(t);
   writeFileSync(join(folder, 'ca'), made.ca);
   const receiver = new HttpReceiver(made);
   receiver.server.listen(0, '127.0.0.1');
   await once(receiver.server, 'listening');
-  t.after(() => receiver.close());
+  afterwards(t, () => receiver.close());
   const address = receiver.server.address();
   const url = `https://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/`;
   under.queue.add('{}');

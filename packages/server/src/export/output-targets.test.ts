@@ -1,27 +1,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { constants, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
-import { runD4, startD4 } from '@d4ts/testkit';
+import { runD4, startD4, temporaryFolder } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
-
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'd4-export-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 const lines = (count: number): string[] => Array.from({ length: count }, (_, i) => `line ${i} ${'x'.repeat(90)}`);
 const joined = (records: readonly string[]): string => records.map((record) => `${record}\n`).join('');
 
 test('file: appends lines, and goes on in a new file when somebody has moved it', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const path = join(folderFor(t), 'out');
+  const path = join(temporaryFolder(t), 'out');
   writeFileSync(path, 'before\n');
   under.queue.add('a', 'b');
   under.start({ kind: 'file', path });
@@ -43,7 +36,7 @@ test('file: appends lines, and goes on in a new file when somebody has moved it'
 
 test('file: a folder that is not there is waited for', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const path = join(folderFor(t), 'none', 'out');
+  const path = join(temporaryFolder(t), 'none', 'out');
   under.queue.add('a');
   under.start({ kind: 'file', path });
   await under.said.until(/cannot write to .*ENOENT.*: records are held/);
@@ -53,7 +46,7 @@ test('file: a folder that is not there is waited for', async (t) => {
 
 test('file: a named pipe without a reader, with a slow one, and a full one', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const path = join(folderFor(t), 'pipe');
+  const path = join(temporaryFolder(t), 'pipe');
   execFileSync('mkfifo', [path]);
   const sent = lines(5_000);
   under.queue.add(...sent);
@@ -80,7 +73,7 @@ test('file: a named pipe without a reader, with a slow one, and a full one', asy
 
 test('stdout: lines; and of paths the content of the files, decompressed, those that are gone counted', async (t) => {
   const under = await ExportUnderTest.for(t, '1');
-  const folder = folderFor(t);
+  const folder = temporaryFolder(t);
   under.queue.add('a', 'b');
   under.start({ kind: 'stdout' });
   await under.until(0);

@@ -1,29 +1,22 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeTestCertificates } from '@d4ts/testkit';
+import { afterwards, freePorts, makeTestCertificates, temporaryFolder } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 
 /** Where nobody else takes the port of a receiver that a test has stopped. */
 const HOST = '127.0.0.34';
 
-function folderFor(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'd4-export-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
-
 /** Runs a program until the test is over; resolved when it has said `ready` on its standard error or output. */
 async function run(t: TestContext, program: string, args: readonly string[], ready: RegExp): Promise<ChildProcess> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
-  t.after(async () => {
+  afterwards(t, async () => {
     child.kill('SIGKILL');
     await ended;
   });
@@ -119,7 +112,7 @@ function assertAllInOrder(found: readonly string[], expected: readonly string[])
 test('tcp: lines, to the last byte; what is delivered when it is stopped is not given back', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
   const receiver = await Receiver.open();
-  t.after(() => receiver.close());
+  afterwards(t, () => receiver.close());
   const sent = lines(2_000);
   under.queue.add(...sent);
   under.start({ kind: 'tcp', host: HOST, port: receiver.port });
@@ -133,9 +126,9 @@ test('tcp: lines, to the last byte; what is delivered when it is stopped is not 
 
 test('tcp: a receiver that is killed in mid-stream and started again gets every line, in order', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const file = join(folderFor(t), 'received');
+  const file = join(temporaryFolder(t), 'received');
   writeFileSync(file, '');
-  const port = await freePort();
+  const [port = 0] = await freePorts(1, HOST);
   const socat = () =>
     run(
       t,
@@ -184,7 +177,7 @@ test('tcp: a receiver that does not read holds everything up, and what it throws
   await slow.close('reset');
   await under.said.until(/broke: .*ECONNRESET/);
   const again = await Receiver.open(port);
-  t.after(() => again.close());
+  afterwards(t, () => again.close());
   await again.until(() => again.text.includes(`${sent.at(-1)}\n`));
   const all = new Set([...got, ...again.text.split('\n')]);
   assert.deepEqual(
@@ -197,7 +190,7 @@ test('tcp: a receiver that does not read holds everything up, and what it throws
 
 test('tcp: while there is no receiver, all waits; what could not be sent is given back', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const port = await freePort();
+  const [port = 0] = await freePorts(1, HOST);
   const sent = lines(700);
   under.queue.add(...sent);
   under.start({ kind: 'tcp', host: HOST, port });
@@ -207,7 +200,7 @@ test('tcp: while there is no receiver, all waits; what could not be sent is give
   under.start({ kind: 'tcp', host: HOST, port });
   await under.said.until('cannot reach');
   const receiver = await Receiver.open(port);
-  t.after(() => receiver.close());
+  afterwards(t, () => receiver.close());
   await receiver.until(() => receiver.text.endsWith(`${sent.at(-1)}\n`));
   await under.said.until('connected to tcp');
   assert.equal(await under.stop(), 0);
@@ -217,21 +210,21 @@ test('tcp: while there is no receiver, all waits; what could not be sent is give
 
 test('tls: openssl s_server gets the lines; a certificate of another authority is refused unless that is asked for', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const folder = folderFor(t);
-  const [made, other] = await Promise.all([makeTestCertificates(), makeTestCertificates()]);
+  const folder = temporaryFolder(t);
+  const [made, other] = await Promise.all([makeTestCertificates([HOST]), makeTestCertificates()]);
   for (const [name, text] of Object.entries({ cert: made.cert, key: made.key, ca: made.ca, other: other.ca })) {
     writeFileSync(join(folder, name), text);
   }
-  const port = await freePort('127.0.0.1');
+  const [port = 0] = await freePorts(1, HOST);
   const identity = ['-cert', join(folder, 'cert'), '-key', join(folder, 'key')];
-  const server = await run(t, 'openssl', ['s_server', '-accept', `127.0.0.1:${port}`, ...identity], /ACCEPT/);
+  const server = await run(t, 'openssl', ['s_server', '-accept', `${HOST}:${port}`, ...identity], /ACCEPT/);
   let received = '';
   const arrived = Promise.withResolvers<void>();
   server.stdout?.on('data', (chunk) => {
     received += chunk;
     if (received.includes('third\n')) arrived.resolve();
   });
-  const target = { kind: 'tls', host: '127.0.0.1', port } as const;
+  const target = { kind: 'tls', host: HOST, port } as const;
   under.queue.add('first', 'second');
   for (const ca of [undefined, join(folder, 'other')]) {
     under.start({ ...target, ...(ca !== undefined && { ca }) });
@@ -257,7 +250,7 @@ test('tls: openssl s_server gets the lines; a certificate of another authority i
 
 test('unix: lines to a stream socket', async (t) => {
   const under = await ExportUnderTest.for(t, '3');
-  const path = join(folderFor(t), 'socket');
+  const path = join(temporaryFolder(t), 'socket');
   const server = createServer();
   let received = '';
   const all = Promise.withResolvers<void>();
@@ -269,7 +262,7 @@ test('unix: lines to a stream socket', async (t) => {
   );
   server.listen(path);
   await once(server, 'listening');
-  t.after(() => server.close());
+  afterwards(t, () => server.close());
   under.queue.add('a', 'b', 'c');
   under.start({ kind: 'unix', path, stream: true });
   await all.promise;
@@ -277,12 +270,3 @@ test('unix: lines to a stream socket', async (t) => {
   assert.equal(received, 'a\nb\nc\n');
   assert.deepEqual(await under.left(), []);
 });
-
-/** A port that nobody listens on. */
-async function freePort(host = HOST): Promise<number> {
-  const server = createServer().listen(0, host);
-  await once(server, 'listening');
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer } from 'node:tls';
 import { newSensorId } from '@d4ts/protocol';
-import { makeTestCertificates } from '@d4ts/testkit';
+import { makeTestCertificates, temporaryFolder } from '@d4ts/testkit';
 import { ExportUnderTest } from './export-fixture.ts';
 import type { CommandTarget } from './queue-export.ts';
 
@@ -23,8 +22,7 @@ const TARGETS: Readonly<Record<string, (port: number, ca: string) => CommandTarg
 
 for (const [name, target] of Object.entries(TARGETS)) {
   test(`${name}: a certificate of another host, and a receiver that is not there: all is held, and it says why`, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'd4-export-'));
-    t.after(() => rmSync(folder, { recursive: true }));
+    const folder = temporaryFolder(t);
     const made = await makeTestCertificates();
     writeFileSync(join(folder, 'ca'), made.ca);
     const server = createServer({ ...made, allowHalfOpen: false }).listen(0, HOST);

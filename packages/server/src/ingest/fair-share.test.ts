@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import type { SensorId } from '@d4ts/protocol';
+import { temporaryFolder } from '@d4ts/testkit';
 import { ENTRY_KIND } from '../journal/port.ts';
 import { bytesOfDay } from '../registry/activity.ts';
 import { type IngestFixture, peerClosed, startIngestFixture, until } from './ingest-fixture.ts';
@@ -64,8 +62,7 @@ test('what a flooding sensor gets of each commit is bounded, and a quiet one is 
 });
 
 test('over its daily quota a sensor is not read, also after a restart, until it has more; nothing is lost', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'd4-ingest-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   const quota = 300_000;
   const setQuota = async (fixture: IngestFixture, sensor: SensorId, maxBytesPerDay: number) => {
     const known = fixture.registry.sensors.get(sensor)?.value ?? assert.fail();
@@ -121,8 +118,7 @@ test('a sensor that is faster than its rate is read slower, and nothing is lost'
 });
 
 test('a server that stops takes what a sensor over its quota has sent already', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'd4-ingest-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(t);
   {
     await using fixture = await startIngestFixture({ folder });
     const sensor = await fixture.addSensor({ maxBytesPerDay: 1 });

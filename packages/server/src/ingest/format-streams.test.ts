@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { parseSensorId, type SensorId } from '@d4ts/protocol';
+import { temporaryFolder } from '@d4ts/testkit';
 import fc from 'fast-check';
 import {
   interfaceBlock,
@@ -211,8 +210,7 @@ describe('a capture', () => {
   });
 
   test('goes on without its header after a reconnect, also after a restart of the server', async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), 'd4-ingest-'));
-    t.after(() => rm(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder(t);
     const middle = Buffer.concat(packets).subarray(20);
     const found = middle.indexOf(packets[1] ?? '');
     let id: SensorId;
