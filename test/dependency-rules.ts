@@ -31,8 +31,12 @@ const SERVER_PARTS: Readonly<Record<string, readonly string[]>> = {
   retention: ['journal', 'registry', 'archive', 'queues'],
   api: ['journal', 'registry', 'formats', 'archive', 'queues', 'export', 'monitor', 'maltrail', 'retention'],
 };
-/** What only the API may import beside them: what ingest shows of itself, and what the running server does. */
-const OPEN_TO_API = ['packages/server/src/ingest/port.ts', 'packages/server/src/server-facts.ts'];
+/** What only the API may import beside them: what ingest shows of itself, what the running server does, how tar is written. */
+const OPEN_TO_API = [
+  'packages/server/src/ingest/port.ts',
+  'packages/server/src/server-facts.ts',
+  'packages/server/src/tar-entry.ts',
+];
 
 /** A server that forwards to another is a sensor of it: this part of the server sends streams as the client does. */
 const FORWARDING = { part: 'export', entryPoint: '@d4ts/client/acknowledged' };

@@ -7,10 +7,10 @@ import { openFileJournal } from '@d4ts/server/journal';
 import { AckClient, launchServer, runD4, type ServerProcess } from '@d4ts/testkit';
 import pino from 'pino';
 import type { Rounds } from './server-rounds.ts';
+import { captureHeader, packetRecord } from './sources.ts';
 
 const KEY = 'a key of its own';
 const DATA_BYTES = 100_000;
-const PCAP_HEADER_BYTES = 24;
 
 /** A source that never ends: each of its records is made from its number. */
 interface Source {
@@ -27,27 +27,8 @@ const LINES: Source = {
 /** A capture: its header counts as its first record. */
 const CAPTURE: Source = {
   type: 1,
-  record(number) {
-    if (number === 0) return captureHeader();
-    const bytes = (number * 37) % 1_400;
-    const packet = Buffer.alloc(16 + bytes, number % 251);
-    packet.writeUInt32LE(1_700_000_000 + number, 0);
-    packet.writeUInt32LE(0, 4);
-    packet.writeUInt32LE(bytes, 8);
-    packet.writeUInt32LE(bytes, 12);
-    return packet;
-  },
+  record: (number) => (number === 0 ? captureHeader() : packetRecord(number)),
 };
-
-function captureHeader(): Buffer {
-  const header = Buffer.alloc(PCAP_HEADER_BYTES);
-  header.writeUInt32LE(0xa1b2c3d4, 0);
-  header.writeUInt16LE(2, 4);
-  header.writeUInt16LE(4, 6);
-  header.writeUInt32LE(262_144, 16);
-  header.writeUInt32LE(1, 20);
-  return header;
-}
 
 /** A sensor that keeps what is not acknowledged, and goes on from there on the next connection. */
 class AckSensor {

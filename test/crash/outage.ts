@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { launchServer, Relay, runD4 } from '@d4ts/testkit';
+import { launchServer, Relay } from '@d4ts/testkit';
 import { journalStreams } from './journal-streams.ts';
 import { ARRIVAL_MS, type Disk, FileSensor, KEY, PipeSensor } from './machines.ts';
 import { eventLine, packet } from './sources.ts';
+import { runWell } from './verify.ts';
 
 /** How long an outage is, and how much the spools of the sensors may hold. */
 export interface Outage {
@@ -38,10 +39,10 @@ export async function outage({ seconds, spoolLimit }: Outage): Promise<string> {
   try {
     await using relay = await Relay.start(Number(server.info.listen.split(':').at(-1)));
     for (const sensor of sensors) {
-      await d4('sensor', 'add', '--home', home, '--uuid', sensor.uuid, '--key', KEY, '--approve');
+      await runWell(['sensor', 'add', '--home', home, '--uuid', sensor.uuid, '--key', KEY, '--approve']);
       sensor.configure(home, `127.0.0.1:${relay.port}`);
     }
-    await d4('type', 'add', 'maltrail', '--home', home);
+    await runWell(['type', 'add', 'maltrail', '--home', home]);
     for (const sensor of sensors) sensor.start();
     await until(async () => (await journaled(home)) === sensors.length, 'all sensors send');
     await relay.refuse();
@@ -51,8 +52,8 @@ export async function outage({ seconds, spoolLimit }: Outage): Promise<string> {
     await relay.open();
     for (const stop of stopGrowing) stop();
     await Promise.all([waits.complete(), drops.complete(), ...files.map((file) => file.finish())]);
-    await d4('ledger', '--check', '--home', home);
-    const rows = JSON.parse(await d4('ledger', drops.uuid, '--json', '--home', home)) as LedgerRows;
+    await runWell(['ledger', '--check', '--home', home]);
+    const rows = JSON.parse(await runWell(['ledger', drops.uuid, '--json', '--home', home])) as LedgerRows;
     assert.equal((await server.stop()).code, 0);
 
     const [whole, holed] = await pipeStreams(home, waits, drops);
@@ -108,16 +109,10 @@ async function pipeStreams(home: string, waits: PipeSensor, drops: PipeSensor) {
 }
 
 async function journaled(home: string): Promise<number> {
-  const { sessions } = JSON.parse(await d4('status', '--json', '--home', home)) as {
+  const { sessions } = JSON.parse(await runWell(['status', '--json', '--home', home])) as {
     sessions: { acknowledged?: { acknowledgedTo: number } }[];
   };
   return sessions.filter(({ acknowledged }) => (acknowledged?.acknowledgedTo ?? 0) > 0).length;
-}
-
-async function d4(...words: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runD4(words);
-  assert.equal(code, 0, `d4 ${words.join(' ')}: ${stdout}${stderr}`);
-  return stdout;
 }
 
 async function until(holds: () => boolean | Promise<boolean>, what: string, limitMs = ARRIVAL_MS): Promise<void> {

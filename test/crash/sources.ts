@@ -11,10 +11,16 @@ export function eventLine(number: number): Buffer {
 
 /** The packets of a capture; its header comes with the first. */
 export function packet(number: number): Buffer {
+  const record = packetRecord(number);
+  return number > 0 ? record : Buffer.concat([captureHeader(), record]);
+}
+
+/** A packet with its own header. */
+export function packetRecord(number: number): Buffer {
   const bytes = (number * 37) % 1_400;
   const record = Buffer.alloc(16 + bytes, number % 251);
   for (const [i, value] of [1_700_000_000 + number, 0, bytes, bytes].entries()) record.writeUInt32LE(value, i * 4);
-  return number > 0 ? record : Buffer.concat([captureHeader(), record]);
+  return record;
 }
 
 /** What a pcap file begins with: 24 bytes. */

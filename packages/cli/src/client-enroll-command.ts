@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { type Enrolled, enroll, processEnvironment } from '@d4ts/client';
-import { D4Error, wireTypeTitle } from '@d4ts/protocol';
+import { D4Error, plainLine, wireTypeTitle } from '@d4ts/protocol';
 import type { Command } from 'commander';
 
 /** Where the configuration goes if nobody says another place. */
@@ -41,7 +41,7 @@ async function run(given: string, { config: directory = DIRECTORY, ...options }:
 
 function whatNext({ uuid, server, caSha256, state, type, name }: Enrolled, directory: string): string {
   const title = /^[0-9]+$/.test(type) ? wireTypeTitle(Number(type)) : 'meta type';
-  const called = name === '' ? uuid : `${printable(name)} (${uuid})`;
+  const called = name === '' ? uuid : `${plainLine(name)} (${uuid})`;
   return `sensor ${called} is registered at ${server}, ${STANDING[state]}
 its configuration is in ${directory}: type ${type}${title === undefined ? '' : ` (${title})`}, authority ${caSha256.slice(0, 16)}…
 
@@ -56,10 +56,6 @@ const STANDING: Readonly<Record<Enrolled['state'], string>> = {
   pending: 'and waits for approval there; the client can be started, it goes on asking',
   revoked: 'but its approval was revoked there since',
 };
-
-function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
-}
 
 /** As a shell takes it for one word. */
 function quoted(path: string): string {

@@ -6,7 +6,7 @@ import {
   type SpoolReport,
   sizeText,
 } from '@d4ts/client';
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, plainLine } from '@d4ts/protocol';
 import type { Command } from 'commander';
 import { table } from './table.ts';
 
@@ -76,7 +76,7 @@ function streamRow({ id, identity, waitingBytes, from, to, lost, end }: SpooledS
   return [
     id,
     identity === undefined ? '?' : String(identity.type),
-    (identity?.source ?? '?').replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?'),
+    plainLine(identity?.source ?? '?'),
     sizeText(waitingBytes),
     `${from}-${to}`,
     lostBytes === 0 ? '-' : sizeText(lostBytes),

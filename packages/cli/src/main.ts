@@ -1,4 +1,4 @@
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, plainLines } from '@d4ts/protocol';
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 
@@ -124,18 +124,13 @@ function exitCodeOf(error: unknown): number {
 function report(error: unknown, debug: boolean): void {
   const known = error instanceof D4Error;
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`d4: ${printable(message)}${known ? ` [${error.code}]` : ''}\n`);
-  if (debug && error instanceof Error) process.stderr.write(`${printable(error.stack ?? '')}\n`);
+  process.stderr.write(`d4: ${plainLines(message)}${known ? ` [${error.code}]` : ''}\n`);
+  if (debug && error instanceof Error) process.stderr.write(`${plainLines(error.stack ?? '')}\n`);
   else if (!known) process.stderr.write('d4: this was not expected; --debug shows where it came from\n');
 }
 
 function isDebug(args: readonly string[]): boolean {
   return args.includes('--debug') || !['', '0', undefined].includes(process.env.D4_DEBUG);
-}
-
-/** Without what a terminal could take for a command. */
-function printable(text: string): string {
-  return text.replaceAll(/(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 /** A reader such as `head` that has seen enough is no error. */

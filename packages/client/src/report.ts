@@ -1,3 +1,4 @@
+import { plainLine } from '@d4ts/protocol';
 import type { ClientEnvironment } from './environment.ts';
 
 /** The same state is not reported again within this time, in ms. */
@@ -40,7 +41,7 @@ export class Report {
 
   /** A line of its own. */
   say(text: string): void {
-    this.#environment.stderr.write(`d4 client: ${printable(text)}\n`);
+    this.#environment.stderr.write(`d4 client: ${plainLine(text)}\n`);
   }
 
   /** A connection that is tried again: said when the reason changes, and once a minute; each time with `-v`. */
@@ -116,9 +117,4 @@ export class Report {
     this.#shownBytes = this.#bytes;
     this.#shownAt = now;
   }
-}
-
-/** Without control characters: parts of messages come from certificates, proxies and files. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }

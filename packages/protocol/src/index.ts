@@ -45,7 +45,7 @@ export { runningCrc } from './ack/running-crc.ts';
 export { AckSender, encodeChallenge, encodeUnprovedRefuse } from './ack/sender.ts';
 export { FrameDecoder, type FrameSink } from './decoder.ts';
 export { FrameEncoder } from './encoder.ts';
-export { clientConfigFiles, isClientTopic } from './enroll/client-files.ts';
+export { CLIENT_FILE_NAMES, clientConfigFiles, isClientTopic } from './enroll/client-files.ts';
 export { LineReader } from './enroll/line-reader.ts';
 export {
   ENROLL_ALPN,
@@ -71,6 +71,7 @@ export {
   writeHeader,
 } from './header.ts';
 export { FrameHmac, HmacScratch } from './hmac.ts';
+export { escapeUnprintable, plainLine, plainLines } from './plain-text.ts';
 export { isRefusalCode, REFUSALS, type RefusalCode } from './refusals.ts';
 export {
   isVersion4,

@@ -1,10 +1,8 @@
+import { escapeUnprintable } from '@d4ts/protocol';
 import { type Logger, pino } from 'pino';
 
 /** Bytes of lines that wait for a reader who does not read; beyond them lines are dropped. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-
-/** What a terminal could take for a command or that turns the direction of text: control, format and separator characters. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** A log and how to end it. */
 export interface OpenLog {
@@ -35,7 +33,7 @@ export function openLog(options: { level: string; form: 'text' | 'json' }): Open
 
 /** A JSON line of the log, in which characters that a terminal could take for a command are escaped as JSON does. */
 export function logLine(line: string): string {
-  return `${escapeControls(line.trimEnd())}\n`;
+  return `${escapeUnprintable(line.trimEnd())}\n`;
 }
 
 /** A JSON line of the log as text for a terminal: `<time> INFO message name=value`. Nothing in it is a control code. */
@@ -43,19 +41,11 @@ export function logText(line: string): string {
   const { time, level, msg, ...facts }: Record<string, unknown> = JSON.parse(line);
   const words = Object.entries(facts).map(([name, value]) => `${name}=${factText(value)}`);
   const text = [String(time), String(level).toUpperCase().padEnd(5), msg ?? '', ...words].join(' ');
-  return `${escapeControls(text)}\n`;
+  return `${escapeUnprintable(text)}\n`;
 }
 
 function factText(value: unknown): string {
   if (typeof value === 'object' && value !== null && 'message' in value) return JSON.stringify(value.message);
   if (typeof value === 'string' && /^[\w.:@/[\]-]+$/.test(value)) return value;
   return JSON.stringify(value);
-}
-
-function escapeControls(text: string): string {
-  return text.replaceAll(UNPRINTABLE, (character) => {
-    // Those outside the basic plane are two units.
-    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
-    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
-  });
 }

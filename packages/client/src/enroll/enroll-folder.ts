@@ -1,18 +1,8 @@
 import { hash } from 'node:crypto';
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { clientConfigFiles, D4Error, type SensorId, sensorIdFrom } from '@d4ts/protocol';
-import { syncFolder } from '../spool/durable-file.ts';
+import { CLIENT_FILE_NAMES, clientConfigFiles, D4Error, type SensorId, sensorIdFrom } from '@d4ts/protocol';
+import { replaceDurably, syncFolder } from '../spool/durable-file.ts';
 
 /** Who the sensor wants to be: kept from before the first request on, so that each further one is the same. */
 export interface Identity {
@@ -29,18 +19,6 @@ export interface FolderSettings extends Identity {
 
 const PENDING = 'enrolment.json';
 const FORMAT = 1;
-/** What shows that a directory is configured already. */
-const CONFIGURATION = [
-  'uuid',
-  'key',
-  'type',
-  'destination',
-  'source',
-  'snaplen',
-  'version',
-  'rootCA.crt',
-  'metaheader.json',
-];
 const KEY_FORM = /^[A-Za-z0-9_-]{1,1023}$/;
 
 /** A configuration directory that is being made. */
@@ -63,7 +41,7 @@ export class EnrollFolder {
     }
     this.earlier = this.#readPending();
     if (this.earlier !== undefined) return;
-    const there = CONFIGURATION.find((name) => isThere(join(path, name)));
+    const there = CLIENT_FILE_NAMES.find((name) => isThere(join(path, name)));
     if (there === undefined) return;
     throw new D4Error(
       'D4_CONFIG',
@@ -79,8 +57,7 @@ export class EnrollFolder {
         mkdirSync(this.path, { recursive: true, mode: 0o700 });
         this.#made = true;
       }
-      this.#write(PENDING, Buffer.from(`${JSON.stringify(pending)}\n`));
-      await syncFolder(this.path);
+      await replaceDurably(join(this.path, PENDING), `${JSON.stringify(pending)}\n`);
     });
   }
 
@@ -99,20 +76,12 @@ export class EnrollFolder {
   /** Writes the configuration. @throws {D4Error} D4_CONFIG where that cannot be written */
   async complete(settings: FolderSettings): Promise<void> {
     await this.#writing(async () => {
-      for (const { name, content } of clientConfigFiles(settings)) this.#write(name, content);
-      await syncFolder(this.path);
+      for (const { name, content } of clientConfigFiles(settings)) {
+        await replaceDurably(join(this.path, name), content);
+      }
       rmSync(join(this.path, PENDING));
       await syncFolder(this.path);
     });
-  }
-
-  /** In place of whatever has the name, a link too: nothing outside the directory is written. */
-  #write(name: string, content: Buffer): void {
-    const path = join(this.path, name);
-    const part = `${path}.part`;
-    rmSync(part, { force: true });
-    writeFileSync(part, content, { mode: 0o600, flag: 'wx', flush: true });
-    renameSync(part, path);
   }
 
   async #writing(write: () => Promise<void>): Promise<void> {

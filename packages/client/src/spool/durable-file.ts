@@ -1,13 +1,16 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Replaces a file (0600) at once and for good, or leaves it as it was. */
-export async function replaceDurably(path: string, text: string): Promise<void> {
+/**
+ * Replaces a file (0600) at once and for good, or leaves it as it was. A link of its name is replaced, not followed.
+ */
+export async function replaceDurably(path: string, content: string | Uint8Array): Promise<void> {
   const part = `${path}.part`;
   try {
-    const file = await open(part, 'w', 0o600);
+    await rm(part, { force: true });
+    const file = await open(part, 'wx', 0o600);
     try {
-      await file.writeFile(text);
+      await file.writeFile(content);
       await file.datasync();
     } finally {
       await file.close();

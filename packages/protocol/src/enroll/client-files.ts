@@ -16,9 +16,22 @@ export interface ClientSettings {
 
 /** A file of the directory. */
 export interface ClientFile {
-  readonly name: string;
+  readonly name: (typeof CLIENT_FILE_NAMES)[number];
   readonly content: Buffer;
 }
+
+/** Every name that a configuration directory can have a file of. */
+export const CLIENT_FILE_NAMES = [
+  'uuid',
+  'key',
+  'type',
+  'source',
+  'destination',
+  'snaplen',
+  'version',
+  'metaheader.json',
+  'rootCA.crt',
+] as const;
 
 /** As the C and Go clients have it when nobody says another. */
 const SNAPLEN = 4096;
@@ -51,6 +64,6 @@ export function clientConfigFiles({ uuid, key, topic, destination, ca }: ClientS
   ];
 }
 
-function file(name: string, text: string): ClientFile {
+function file(name: ClientFile['name'], text: string): ClientFile {
   return { name, content: Buffer.from(text) };
 }

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { clientConfigFiles, type SensorId } from '@d4ts/protocol';
-import { Header } from 'tar';
+import { tarEnd, tarHead, tarPadding } from '../tar-entry.ts';
 import type { ClientKind } from './enrolment-schemas.ts';
 
 /** What a configuration directory is made of. */
@@ -14,8 +14,6 @@ export interface ClientArchiveParts {
   /** PEM */
   readonly ca: string;
 }
-
-const BLOCK = 512;
 
 /**
  * A configuration directory with everything that a sensor's client reads, as `.tar.gz`; only its owner may read it once
@@ -31,21 +29,14 @@ export function clientArchive(parts: ClientArchiveParts, now: number): { name: s
     ...clientConfigFiles({ uuid, key, topic, destination, ca }),
     { name: 'README', content: Buffer.from(readme(client, folder, server)) },
   ];
-  const mtime = new Date(Math.floor(now / 1_000) * 1_000);
+  const mtime = new Date(now);
   const entries = files.flatMap(({ name, content }) => [
-    headerBlock(`${folder}/${name}`, 'File', 0o600, content.length, mtime),
+    tarHead({ path: `${folder}/${name}`, type: 'File', mode: 0o600, size: content.length, mtime }),
     content,
-    Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK),
+    tarPadding(content.length),
   ]);
-  const start = headerBlock(`${folder}/`, 'Directory', 0o700, 0, mtime);
-  return { name: `${folder}.tar.gz`, bytes: gzipSync(Buffer.concat([start, ...entries, Buffer.alloc(2 * BLOCK)])) };
-}
-
-function headerBlock(path: string, type: 'File' | 'Directory', mode: number, size: number, mtime: Date): Buffer {
-  const header = new Header({ path, type, mode, size, mtime, uid: 0, gid: 0 });
-  const block = Buffer.alloc(BLOCK);
-  header.encode(block, 0);
-  return block;
+  const start = tarHead({ path: `${folder}/`, type: 'Directory', mode: 0o700, size: 0, mtime });
+  return { name: `${folder}.tar.gz`, bytes: gzipSync(Buffer.concat([start, ...entries, tarEnd()])) };
 }
 
 const COMMANDS: Readonly<Record<ClientKind, (folder: string, server: string) => string>> = {

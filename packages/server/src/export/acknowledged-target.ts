@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TLSSocket } from 'node:tls';
-import { AckSession, type SessionEnd, WireView } from '@d4ts/client/acknowledged';
+import { AckSession, agreedOn, type SessionEnd, WireView } from '@d4ts/client/acknowledged';
 import { ACK_ALPN, D4Error, HmacScratch, type SensorId } from '@d4ts/protocol';
 import { BackOff } from './back-off.ts';
 import { connectStream, networkProblem, type StreamAddress } from './connect.ts';
@@ -166,7 +165,7 @@ export class AcknowledgedTarget implements ExportTarget {
     } catch (error) {
       return signal.aborted ? { kind: 'aborted' } : { kind: 'broken', reason: networkProblem(error) };
     }
-    if (!speaksAcknowledged(socket)) {
+    if (!agreedOn(socket, ACK_ALPN)) {
       socket.destroy();
       this.#failure = new D4Error('D4_EXPORT_TARGET', `${this.where} takes no acknowledged streams any more`);
       this.#wakeRoom();
@@ -244,9 +243,4 @@ export class AcknowledgedTarget implements ExportTarget {
     this.problem = undefined;
     this.#saidHolding = false;
   }
-}
-
-/** Whether the server has agreed to acknowledged streams on this connection. */
-export function speaksAcknowledged(socket: Socket): boolean {
-  return socket instanceof TLSSocket && socket.alpnProtocol === ACK_ALPN;
 }

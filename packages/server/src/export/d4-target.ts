@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { refusesAlpn } from '@d4ts/client/acknowledged';
+import { agreedOn, refusesAlpn } from '@d4ts/client/acknowledged';
 import {
   ACK_ALPN,
   D4Error,
@@ -12,7 +12,7 @@ import {
   type SensorId,
   WIRE_TYPE,
 } from '@d4ts/protocol';
-import { AcknowledgedTarget, speaksAcknowledged } from './acknowledged-target.ts';
+import { AcknowledgedTarget } from './acknowledged-target.ts';
 import { BackOff } from './back-off.ts';
 import { type CertificateCheck, connectStream, networkProblem, type StreamAddress } from './connect.ts';
 import { DeliveryOrder } from './delivery-order.ts';
@@ -204,7 +204,7 @@ export class D4Target implements ExportTarget {
       try {
         const socket = await this.#offer(signal);
         this.#peer = serverOf(socket);
-        this.#acknowledges = speaksAcknowledged(socket);
+        this.#acknowledges = agreedOn(socket, ACK_ALPN);
         socket.destroy();
         if (this.#problem !== undefined) this.#events.warn(`connected to ${this.where}`);
         this.#problem = undefined;

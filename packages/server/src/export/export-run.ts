@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { D4Error } from '@d4ts/protocol';
+import { D4Error, plainLines } from '@d4ts/protocol';
 import { Pipeline } from './pipeline.ts';
 import type { OpenTarget, RecordFilter } from './port.ts';
 import { type QueueAddress, QueueSource } from './queue-source.ts';
@@ -26,7 +26,7 @@ export async function runExport(
   signal: AbortSignal,
   stderr: Writable,
 ): Promise<number> {
-  const say = (text: string) => void stderr.write(`d4 export ${options.name}: ${printable(text)}\n`);
+  const say = (text: string) => void stderr.write(`d4 export ${options.name}: ${plainLines(text)}\n`);
   let timer: NodeJS.Timeout | undefined;
   let code = 0;
   let pipeline: Pipeline | undefined;
@@ -58,11 +58,6 @@ function reportRegularly(pipeline: Pipeline, source: QueueSource, say: (text: st
       say(`${pipeline.counts()}, ${rate}/s${lag}`);
     });
   }, REPORT_MS);
-}
-
-/** Without what a terminal could obey: errors of servers stand in messages. */
-function printable(text: string): string {
-  return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }
 
 function messageOf(error: unknown): string {

@@ -4,16 +4,15 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import { Header, Pax } from 'tar';
 import type { Journal } from '../../journal/port.ts';
 import { copyDatabase } from '../../registry/copy-database.ts';
 import type { BackupData } from '../../server-facts.ts';
+import { tarEnd, tarHead, tarPadding } from '../../tar-entry.ts';
 import { VERSION } from '../../version.ts';
 import type { HomePaths } from '../home.ts';
 import { archiveFiles, type ContentFile, journalFiles, settingFiles } from './backup-contents.ts';
 import { BACKUP_FORMAT, type BackupManifest, MANIFEST_NAME } from './manifest.ts';
 
-const BLOCK = 512;
 const CHUNK_BYTES = 256 * 1024;
 /** What is in it is mostly compressed already, or has to be written quickly. */
 const LEVEL = 1;
@@ -61,7 +60,7 @@ class BackupWriter {
     for (const file of await journalFiles(paths, this.#data, journal)) yield* this.#file(file);
     for await (const file of archiveFiles(archiveRoot, this.#data)) yield* this.#file(file);
     yield* this.#manifest();
-    yield Buffer.alloc(2 * BLOCK);
+    yield tarEnd();
   }
 
   async *#database(file: string): AsyncGenerator<Buffer> {
@@ -87,7 +86,7 @@ class BackupWriter {
     try {
       const { size, mtime } = await handle.stat();
       const length = Math.min(bytes ?? size, size);
-      yield* headerOf(name, length, mtime);
+      yield headOf(name, length, mtime);
       const hash = createHash('sha256');
       for (let at = 0; at < length; ) {
         const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - at));
@@ -98,7 +97,7 @@ class BackupWriter {
         yield read;
         at += bytesRead;
       }
-      yield paddingOf(length);
+      yield tarPadding(length);
       this.#files.push({ path: name, bytes: length, sha256: hash.digest('hex') });
     } finally {
       await handle.close();
@@ -118,27 +117,12 @@ class BackupWriter {
       missing: this.#missing,
     };
     const bytes = Buffer.from(`${JSON.stringify(manifest, undefined, 1)}\n`);
-    yield* headerOf(MANIFEST_NAME, bytes.length, new Date(this.#madeAt));
+    yield headOf(MANIFEST_NAME, bytes.length, new Date(this.#madeAt));
     yield bytes;
-    yield paddingOf(bytes.length);
+    yield tarPadding(bytes.length);
   }
 }
 
-function* headerOf(path: string, size: number, mtime: Date): Generator<Buffer> {
-  const header = new Header({
-    path,
-    size,
-    mtime: new Date(Math.floor(mtime.getTime() / 1000) * 1000),
-    mode: MODE,
-    type: 'File',
-    uid: 0,
-    gid: 0,
-  });
-  header.encode();
-  if (header.needPax) yield new Pax({ path, size }).encode();
-  if (header.block !== undefined) yield header.block;
-}
-
-function paddingOf(length: number): Buffer {
-  return Buffer.alloc((BLOCK - (length % BLOCK)) % BLOCK);
+function headOf(path: string, size: number, mtime: Date): Buffer {
+  return tarHead({ path, size, mtime, mode: MODE, type: 'File' });
 }
