@@ -13,11 +13,17 @@ import { resolve } from 'node:path';
 export default async function* testCounts(events) {
   /** @type {string[]} */
   const withoutTests = [];
+  /** @type {Set<string>} */
+  const failed = new Set();
   for await (const { type, data } of events) {
+    if (type === 'test:fail' && data.file !== undefined) failed.add(data.file);
     if (type === 'test:pass' && data.name !== undefined && resolve(data.name) === data.file)
       withoutTests.push(data.name);
     if (type === 'test:summary' && data.file === undefined) {
-      writeFileSync(String(process.env.TEST_COUNTS_FILE), JSON.stringify({ ...data.counts, withoutTests }));
+      writeFileSync(
+        String(process.env.TEST_COUNTS_FILE),
+        JSON.stringify({ ...data.counts, withoutTests, failed: [...failed] }),
+      );
     }
   }
 }

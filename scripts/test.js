@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { projectEnvironment, runChecks } from './checks.js';
 import { node24 } from './node-24.js';
@@ -16,6 +16,10 @@ const FEWEST_TESTS = 400;
 const TEST_TIMEOUT = 120_000;
 /** Limit of the whole run, in ms; whoever waits for it gives it ten minutes. */
 const RUN_TIMEOUT = 540_000;
+/** So many files that failed are run again, alone. */
+const MOST_AGAIN = 2;
+/** What that may take at least, in ms; else there is no time for it. */
+const AGAIN_NEEDS = 45_000;
 const ROOTS = ['packages', 'test'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -46,18 +50,38 @@ function testFiles() {
 }
 
 /**
+ * Runs all, and what failed once more by itself: with every processor taken, a limit of time in a test can be met that
+ * says nothing about the code. What then passes is named, so that somebody mends the test.
  * @param {string[]} files
  * @param {string} scratch a folder of this run alone, the tests' folder for temporary files
  */
 async function runTests(files, scratch) {
-  const counts = join(scratch, 'counts.json');
+  // One more than processors: some tests mostly wait.
+  const { passed, counts } = await runFiles(files, scratch, availableParallelism() + 1);
+  if (!judge(counts)) return false;
+  if (passed) return true;
+  const failed = (counts?.failed ?? []).map((file) => relative(root, file));
+  const isLate = performance.now() > RUN_TIMEOUT - AGAIN_NEEDS;
+  if (failed.length === 0 || failed.length > MOST_AGAIN || selection.length > 0 || isLate) return false;
+  process.stdout.write(`\nOnce more, by themselves: ${failed.join(', ')}\n`);
+  if (!(await runFiles(failed, scratch, 1)).passed) return false;
+  process.stdout.write(`\nUNSTEADY: failed beside others and passed alone, to be mended: ${failed.join(', ')}\n`);
+  return true;
+}
+
+/**
+ * @param {string[]} files
+ * @param {string} scratch
+ * @param {number} atOnce how many files run side by side
+ */
+async function runFiles(files, scratch, atOnce) {
+  const countsFile = join(scratch, 'counts.json');
   const temporary = mkdtempSync(join(scratch, 't'));
   const args = [
     '--disable-warning=ExperimentalWarning',
     '--import=./scripts/leak-watch.js',
     '--test',
-    // One more than processors: some tests mostly wait.
-    `--test-concurrency=${availableParallelism() + 1}`,
+    `--test-concurrency=${atOnce}`,
     `--test-timeout=${TEST_TIMEOUT}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
@@ -65,11 +89,11 @@ async function runTests(files, scratch) {
     '--test-reporter-destination=stderr',
     ...files,
   ];
-  const env = { ...projectEnvironment(root), TMPDIR: temporary, TEST_COUNTS_FILE: counts };
+  const env = { ...projectEnvironment(root), TMPDIR: temporary, TEST_COUNTS_FILE: countsFile };
   const passed = await spawnTests(args, env);
   const left = readdirSync(temporary).filter((name) => name !== 'node-compile-cache');
   if (left.length > 0) process.stdout.write(`Left behind in the temporary folder: ${left.join(', ')}\n`);
-  return judge(readCounts(counts)) && passed;
+  return { passed, counts: readCounts(countsFile) };
 }
 
 /**
@@ -92,7 +116,10 @@ function spawnTests(args, env) {
   });
 }
 
-/** @param {string} file */
+/**
+ * @param {string} file
+ * @returns {(import('./test-counts.js').Counts & { withoutTests: string[], failed: string[] }) | undefined}
+ */
 function readCounts(file) {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -101,7 +128,7 @@ function readCounts(file) {
   }
 }
 
-/** @param {import('./test-counts.js').Counts & { withoutTests: string[] } | undefined} counts */
+/** @param {import('./test-counts.js').Counts & { withoutTests: string[], failed: string[] } | undefined} counts */
 function judge(counts) {
   if (counts === undefined) return complain('the tests did not come to their end');
   if (counts.withoutTests.length > 0) return complain(`no test in ${counts.withoutTests.join(', ')}`);
