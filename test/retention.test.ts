@@ -35,7 +35,9 @@ test('a sensor is erased on request, with what it began its streams with, and an
     await server.send({ sensor: gone, type: 254, metaHeader }, `erased event ${session}\n`);
   }
   await server.untilFiles((files) => files.length === 9);
-  const said = await server.done('sensor', 'erase', gone);
+  const unasked = await server.d4('sensor', 'erase', gone);
+  assert.deepEqual([unasked.code, /is erased, for ever: say so with --yes/.test(unasked.stderr)], [2, true]);
+  const said = await server.done('sensor', 'erase', gone, '--yes');
   assert.match(said, new RegExp(`^sensor ${gone}: erased 6 files \\(.*\\) and .* of the journal\\n$`));
 
   const archived = readdirSync(server.root, { recursive: true, encoding: 'utf8' });
@@ -71,7 +73,7 @@ test('a hold is shown, keeps a sensor from being removed or erased, and can be r
   assert.match(await server.done('sensor', 'show', kept), /^in the archive +on hold: nothing is removed, priority 0$/m);
   for (const words of [
     ['remove', kept],
-    ['erase', kept],
+    ['erase', kept, '--yes'],
   ]) {
     const { code, stderr } = await server.d4('sensor', ...words);
     assert.deepEqual([code, /is on hold: release it first \[D4_CONFLICT\]/.test(stderr)], [1, true], stderr);

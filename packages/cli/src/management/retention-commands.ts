@@ -1,10 +1,12 @@
+import { createInterface } from 'node:readline/promises';
 import { setTimeout } from 'node:timers/promises';
-import type { SensorId } from '@d4ts/protocol';
+import { D4Error, type SensorId } from '@d4ts/protocol';
 import type { ErasureView, RetentionPlan, RetentionView, SensorView } from '@d4ts/server';
 import type { Command } from 'commander';
 import { uuidArgument } from './arguments.ts';
 import { managementCommand } from './management-command.ts';
 import { erasureText, planText, retentionText } from './retention-text.ts';
+import { terminalText } from './terminal-text.ts';
 
 const POLL_MS = 500;
 
@@ -57,16 +59,23 @@ export function registerSensorRetention(sensor: Command): void {
     );
   }
 
-  managementCommand<[SensorId], { wait: boolean }>(
+  managementCommand<[SensorId], { wait: boolean; yes?: boolean }>(
     sensor
       .command('erase')
       .description('erase what a sensor has sent from the archive and the journal, for ever; the sensor itself stays')
       .argument('<UUID>', "the sensor's UUID", uuidArgument)
+      .option('--yes', 'do not ask; needed where nobody can answer')
       .option('--no-wait', 'do not wait until it is done'),
-    async ({ api, show }, { wait }, uuid) => {
+    async ({ api, show }, { wait, yes }, uuid) => {
+      if (yes !== true) await confirmErasure(await api.get<SensorView>(`/sensors/${uuid}`));
       let erasure = await api.delete<ErasureView>(`/sensors/${uuid}/data`);
       const { requestedAt } = erasure;
+      let said: string | null = null;
       while (wait && erasure.doneAt === null) {
+        if (erasure.waitsFor !== null && erasure.waitsFor !== said) {
+          said = erasure.waitsFor;
+          process.stderr.write(`d4: waits for ${terminalText(said)}\n`);
+        }
         await setTimeout(POLL_MS);
         const { erasures } = await api.get<RetentionView>('/retention');
         erasure = erasures.find((each) => each.sensor === uuid && each.requestedAt === requestedAt) ?? erasure;
@@ -74,4 +83,14 @@ export function registerSensorRetention(sensor: Command): void {
       await show(erasure, () => erasureText(erasure));
     },
   );
+}
+
+/** @throws {D4Error} D4_USAGE where the answer is not yes, or nobody can be asked */
+async function confirmErasure({ uuid, name }: SensorView): Promise<void> {
+  const what = `all that sensor ${uuid}${name === '' ? '' : ` (${terminalText(name)})`} has sent is erased, for ever`;
+  if (!process.stdin.isTTY || !process.stderr.isTTY) throw new D4Error('D4_USAGE', `${what}: say so with --yes`);
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await asking.question(`${what}. Type "yes" to go on: `);
+  asking.close();
+  if (answer.trim() !== 'yes') throw new D4Error('D4_USAGE', 'nothing was erased');
 }

@@ -11,7 +11,7 @@ import type { TargetEvents } from './port.ts';
 import { UnixDatagramTarget } from './unix-datagram-target.ts';
 
 /** Where nobody else takes the ports of a receiver before it has them. */
-const HOST = '127.0.0.35';
+const HOST = '127.0.0.38';
 
 function start(t: TestContext, program: string, args: readonly string[]): ChildProcess {
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
