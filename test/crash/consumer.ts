@@ -16,6 +16,9 @@ interface Taken {
   readonly times: Map<number, number>;
 }
 
+/** A server is back within this; what was taken longer ago than that is not expected again. */
+const REMEMBERED_MS = 60_000;
+
 /**
  * Pops a queue as existing analyzers do, through every fault of the server, and checks what it gets: each item of a stream
  * in order and none missing; again only what was taken shortly before a fault (docs/journal.md, rule 25).
@@ -25,7 +28,7 @@ export class Consumer {
   readonly #key: string;
   readonly #numberOf: ItemNumber;
   readonly #streams = new Map<string, Taken>();
-  #faultAt = Number.NEGATIVE_INFINITY;
+  readonly #faults: number[] = [];
   #running: Promise<void> | undefined;
   #stopped = false;
   /** The first thing that was wrong. */
@@ -48,7 +51,7 @@ export class Consumer {
 
   /** The server is about to fail. */
   fault(): void {
-    this.#faultAt = performance.now();
+    this.#faults.push(performance.now());
   }
 
   /** The latest number of a stream; -1 where nothing of it came. */
@@ -83,13 +86,15 @@ export class Consumer {
       this.trouble ??= `${this.#key}: after ${taken.last} of ${stream} came ${number}`;
     } else if (number <= taken.last) {
       this.again++;
-      const before = this.#faultAt - (taken.times.get(number) ?? Number.NEGATIVE_INFINITY);
-      this.window = Math.max(this.window, before);
+      const takenAt = taken.times.get(number) ?? Number.NEGATIVE_INFINITY;
+      // A further fault may come before anything can be popped again.
+      const faultAt = this.#faults.find((at) => at >= takenAt) ?? Number.POSITIVE_INFINITY;
+      this.window = Math.max(this.window, faultAt - takenAt);
     }
     taken.last = number;
     taken.times.set(number, now);
     for (const [old, at] of taken.times) {
-      if (at > now - 10_000) break;
+      if (at > now - REMEMBERED_MS) break;
       taken.times.delete(old);
     }
   }
