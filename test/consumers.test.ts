@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -190,6 +191,32 @@ test('after a kill -9 what was not acknowledged comes again, and what was does n
   assert.equal((await settle('acknowledge', rest)).acknowledged, 519);
   assert.equal((await ask<QueueView>(running, `/queues/${uuid}`)).taken, 1000);
 });
+
+for (const [size, count] of [
+  ['a few MB, kept with the position', 1_750],
+  ['many MB, for which the position waits', 5_000],
+] as const) {
+  test(`what a slow Redis consumer has not got when the server is killed comes again: ${size}`, async (t) => {
+    const { running, uuid, send, view } = await launch(t);
+    const sent = Array.from({ length: count }, (_, i) => `${i} ${'x'.repeat(4_000)}`);
+    await send(sent);
+    await until(async () => (await view()).length === count, 'the records are there');
+    const [host = '', port = ''] = running.server.info.redis.split(':');
+    const slow = connect({ host, port: Number(port) }).pause();
+    slow.on('error', () => {});
+    slow.write(`RPOP analyzer:3:${uuid} ${count}\r\n`);
+    await until(async () => (await view()).taken === count, 'they are popped');
+    // Time for more than one save (rule 25).
+    await setTimeout(500);
+    const closed = once(slow, 'close');
+    await running.killAndStart();
+    const { length } = await view();
+    assert.equal(length, count, 'all of them, since none had left whole');
+    assert.deepEqual(await running.popAll(uuid), sent);
+    slow.resume();
+    await closed;
+  });
+}
 
 test("roles, the queue's credential, and what is refused", async (t) => {
   const { running, uuid, send } = await launch(t);

@@ -15,16 +15,23 @@ export function itemView(item: Buffer): ItemView {
     : { data: item.toString('base64'), encoding: 'base64' };
 }
 
-/** Takes up to `count` items, fewer where they are large, or where the queue fails after the first of them. */
+/**
+ * Takes up to `count` items, fewer where they are large, or where the queue fails after the first of them. The queue keeps
+ * them until it is told of them together.
+ */
 export async function popItems(queue: Queue, count: number): Promise<Buffer[]> {
   const items: Buffer[] = [];
+  const batches: Buffer[][] = [];
   let bytes = 0;
   while (items.length < count && bytes < MAX_ANSWER_BYTES) {
     const batch = await popBatch(queue, Math.min(POP_BATCH, count - items.length), items.length > 0);
     if (batch.length === 0) break;
     for (const item of batch) bytes += item.length;
     items.push(...batch);
+    batches.push(batch);
   }
+  queue.keep(items);
+  for (const batch of batches) queue.letGo(batch);
   return items;
 }
 

@@ -23,6 +23,7 @@ import {
 import type { ApiApp, Principal } from './route-types.ts';
 import { UuidParam } from './schema-parts.ts';
 import { checkSameOrigin } from './session-cookie.ts';
+import { whenSent } from './when-sent.ts';
 
 const DEFAULT_LIMIT = 100;
 const DEFAULT_VISIBILITY_S = 60;
@@ -71,7 +72,7 @@ export function queueRecordRoutes(app: ApiApp, { queues, log }: ApiContext): voi
       const format = request.query.format ?? formatOf(request.headers.accept);
       if (format === 'sse') return stream(request, reply, queue, limit, ms);
       const claimed = await claimWhenThere(queue, principal, { limit, ms, waitMs: wait * 1_000 }, reply.raw);
-      whenUnsent(reply.raw, () => queue.release(claimed.map(({ id }) => id)));
+      whenSent(reply.raw, () => queue.release(claimed.map(({ id }) => id)));
       const items = claimed.map(recordView);
       if (format === 'json') return reply.send({ items, length: queue.length, claimed: queue.info().claimed });
       const lines = items.map((item) => `${JSON.stringify(item)}\n`).join('');
@@ -241,12 +242,6 @@ function nextArrival(queue: Queue, over: AbortSignal, ms: number): { promise: Pr
     over.removeEventListener('abort', end);
   };
   return { promise, cancel };
-}
-
-/** Calls `undo` where the connection ends before the answer has been written to it. */
-function whenUnsent(response: ServerResponse, undo: () => void): void {
-  if (response.destroyed) undo();
-  else response.once('close', () => response.writableFinished || undo());
 }
 
 function formatOf(accept = ''): RecordFormat {

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http';
 import { D4Error, parseSensorId } from '@d4ts/protocol';
 import Type from 'typebox';
 import type { Queue, QueueInfo } from '../queues/port.ts';
+import { untake } from '../queues/untake.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
@@ -21,6 +21,7 @@ import {
   QueueView,
 } from './schemas.ts';
 import { typeName } from './type-name.ts';
+import { whenSent } from './when-sent.ts';
 
 /** `/api/v1/queues`: what waits for analyzers. */
 export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
@@ -198,7 +199,11 @@ export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
     async ({ params, query }, reply) => {
       const queue = queueAt(params.uuid);
       const items = await popItems(queue, query.count ?? 1);
-      whenUnsent(reply.raw, () => giveBack(queue, items));
+      whenSent(
+        reply.raw,
+        () => untake(queue, items, log),
+        () => queue.letGo(items),
+      );
       return { items: items.map(itemView), length: queue.length };
     },
   );
@@ -244,26 +249,12 @@ export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
     },
   );
 
-  function giveBack(queue: Queue, items: readonly Buffer[]): void {
-    try {
-      queue.giveBack(items.toReversed());
-    } catch (error) {
-      log.error({ err: error, queue: queue.uuid, items: items.length }, 'items that could not be sent are lost');
-    }
-  }
-
   function queueAt(text: string): Queue {
     const uuid = parseSensorId(text);
     const queue = queues.get(uuid);
     if (queue === undefined) throw noQueue(uuid);
     return queue;
   }
-}
-
-/** Calls `undo` where the connection ends before the answer has been written to it. */
-function whenUnsent(response: ServerResponse, undo: () => void): void {
-  if (response.destroyed) undo();
-  else response.once('close', () => response.writableFinished || undo());
 }
 
 /** A queue as the interface shows it. */

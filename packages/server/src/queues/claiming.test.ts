@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { newSensorId } from '@d4ts/protocol';
 import fc from 'fast-check';
 import type { ClaimedItem, Queue } from './port.ts';
-import { ACTOR, QueueHome } from './queue-home-fixture.ts';
+import { ACTOR, popAway, QueueHome } from './queue-home-fixture.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -48,7 +48,7 @@ test('a claimed item is no one else’s until it is acknowledged, released, or i
     ],
   );
   assert.deepEqual([queue.length, queue.info().claimed], [2, 4]);
-  assert.deepEqual(texts(await queue.pop(1)), ['5']);
+  assert.deepEqual(texts(await popAway(queue, 1)), ['5']);
   assert.deepEqual(queue.acknowledge([...ids(second), 'nothing', '9.9-1']), {
     settled: 2,
     unknown: ['nothing', '9.9-1'],
@@ -62,7 +62,7 @@ test('a claimed item is no one else’s until it is acknowledged, released, or i
   assert.deepEqual(queue.release([first[0]?.id ?? '']).unknown, [first[0]?.id], 'it is somebody else’s now');
   assert.equal(queue.isClaimed(first[0]?.id ?? ''), false);
   await returned(queue);
-  assert.deepEqual(texts(await queue.pop(9)), ['1', '6']);
+  assert.deepEqual(texts(await popAway(queue, 9)), ['1', '6']);
   assert.equal(queue.length, 0);
   assertBalanced(queue, 6);
 });
@@ -174,14 +174,14 @@ test('a position that is moved back gives what came since again, and knows if th
   assert.deepEqual(all, { items: 5, from: 0, complete: true });
   assert.equal(queue.length, 5);
   assertBalanced(queue, 0);
-  assert.deepEqual(texts(await queue.pop(4)), numbers(1, 4));
+  assert.deepEqual(texts(await popAway(queue, 4)), numbers(1, 4));
   const [five] = await queue.claim(1, MINUTE_MS);
   assert.equal((await home.queues.rewind(uuid, 0, ACTOR))?.items, 4, 'the fifth was not done with');
   assert.equal(queue.acknowledge([five?.id ?? '']).settled, 0);
   assertBalanced(queue, 0);
   await home.restart();
   const again = existing(home.queues.get(uuid));
-  assert.deepEqual(texts(await again.pop(9)), numbers(1, 5));
+  assert.deepEqual(texts(await popAway(again, 9)), numbers(1, 5));
   assertBalanced(again, 0);
   const later = await home.queues.rewind(uuid, Date.now() + MINUTE_MS, ACTOR);
   assert.equal(later?.items, 0);
@@ -227,7 +227,7 @@ test('counts are exact whatever consumers do', async () => {
         if (kind === 'claim') mine.push(...(await queue.claim(count, MINUTE_MS)));
         if (kind === 'acknowledge') queue.acknowledge(ids(mine.splice(-count)));
         if (kind === 'release') queue.release(ids(mine.splice(0, count)));
-        if (kind === 'pop') await queue.pop(count);
+        if (kind === 'pop') await popAway(queue, count);
         if (kind === 'flush') queue.flush();
         if (kind === 'push') {
           pushed += 1;

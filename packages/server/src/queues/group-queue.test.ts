@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { newSensorId, type SensorId } from '@d4ts/protocol';
 import fc from 'fast-check';
 import type { Queue } from './port.ts';
-import { ACTOR, QueueHome } from './queue-home-fixture.ts';
+import { ACTOR, popAway, QueueHome } from './queue-home-fixture.ts';
 
 const texts = (items: readonly Buffer[]) => items.map(String);
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
@@ -27,12 +27,12 @@ test('a group queue gives the records of its sensors alone, in commit order', as
   await home.append(b, ['b1']);
   assert.equal(queue.length, 3);
   assert.deepEqual(texts(await queue.range(0, 1)), ['b1', 'a2']);
-  assert.deepEqual(texts(await queue.pop(1)), ['a1']);
+  assert.deepEqual(texts(await popAway(queue, 1)), ['a1']);
   await home.restart();
   const again = existing(home.queues.get(queue.uuid));
   assert.equal(again.length, 2);
   assert.deepEqual(texts(await again.peek(5)), ['a2', 'b1']);
-  assert.deepEqual(texts(await again.pop(5)), ['a2', 'b1']);
+  assert.deepEqual(texts(await popAway(again, 5)), ['a2', 'b1']);
 });
 
 test('a changed group holds from the watermark on, while records wait', async () => {
@@ -56,7 +56,7 @@ test('a changed group holds from the watermark on, while records wait', async ()
   const queue = existing(home.queues.get(uuid));
   assert.equal(queue.info().description, 'only b');
   assert.deepEqual(queue.info().group, [b]);
-  assert.deepEqual(texts(await queue.pop(9)), ['a1', 'b2', 'b3']);
+  assert.deepEqual(texts(await popAway(queue, 9)), ['a1', 'b2', 'b3']);
   await home.restart();
   await home.queues.edit(uuid, { add: [a] }, ACTOR);
   const filters = home.registry.queues.get(uuid)?.value.filters;
@@ -85,7 +85,7 @@ test('changes of a group, made at the same time as pops and appends, lose and do
   let done = false;
   const popping = (async () => {
     while (!done || queue.length > 0) {
-      popped.push(...texts(await queue.pop(7)));
+      popped.push(...texts(await popAway(queue, 7)));
       await new Promise((resolve) => setImmediate(resolve));
     }
   })();
@@ -120,10 +120,10 @@ test('pushed items stand behind what was committed before them, also after a res
   await home.restart();
   const again = existing(home.queues.get(uuid));
   assert.equal(again.length, 6);
-  assert.deepEqual(texts(await again.pop(1)), ['p1']);
+  assert.deepEqual(texts(await popAway(again, 1)), ['p1']);
   await home.append(a, ['a4', 'a5', 'a6']);
   assert.deepEqual(again.info().dropped, 2);
-  assert.deepEqual(texts(await again.pop(9)), ['a2', 'p3', 'a3', 'a4', 'a5', 'a6']);
+  assert.deepEqual(texts(await popAway(again, 9)), ['a2', 'p3', 'a3', 'a4', 'a5', 'a6']);
   again.push([Buffer.from('p4')]);
   assert.equal(again.flush(), 1);
   assert.throws(() => again.push(Array.from({ length: 10_001 }, () => Buffer.from('x'))), { code: 'D4_QUEUE_FULL' });
@@ -141,7 +141,7 @@ test('a queue of paths reads the announcements of finished files, of its group a
   await home.announce('1', b, '/archive/b-1.cap.gz');
   assert.equal(everything.topic, '1');
   assert.deepEqual([everything.length, ofB.length], [2, 1]);
-  assert.deepEqual(texts(await everything.pop(1)), ['/archive/a-1.cap.gz']);
+  assert.deepEqual(texts(await popAway(everything, 1)), ['/archive/a-1.cap.gz']);
   await home.restart();
   assert.deepEqual(texts(await existing(home.queues.get(everything.uuid)).pop(9)), ['/archive/b-1.cap.gz']);
   assert.deepEqual(texts(await existing(home.queues.get(ofB.uuid)).pop(9)), ['/archive/b-1.cap.gz']);
@@ -171,7 +171,7 @@ test('damage costs a group queue the damaged records, which count as dropped', a
   }
   const queue = existing(home.queues.get(uuid));
   assert.equal(queue.length, 60);
-  const popped = texts(await queue.pop(100));
+  const popped = texts(await popAway(queue, 100));
   assert.equal(popped.length, 58);
   assert.ok(!popped.some((item) => item.startsWith('a2-')));
   assert.deepEqual([queue.length, queue.info().taken, queue.info().dropped], [0, 58, 2]);
@@ -228,7 +228,7 @@ test('a rare sensor’s queue reads the indexes and its own entries, and scans n
   const queue = existing(home.queues.get(uuid));
   assert.equal(queue.length, 3);
   assert.deepEqual(texts(await queue.peek(9)), ['rare 12', 'rare 36', 'rare 60']);
-  assert.deepEqual(texts(await queue.pop(2)), ['rare 12', 'rare 36']);
+  assert.deepEqual(texts(await popAway(queue, 2)), ['rare 12', 'rare 36']);
   assert.equal(queue.length, 1);
   const read = (await bytesRead()) - before;
   assert.ok(read < bytes / 20, `${read} of ${bytes} bytes were read`);
@@ -284,7 +284,7 @@ test('lengths and contents stay exact under any mix of sensors, groups, pushes, 
           await home.append(sensors[action.sensor] as SensorId, items);
           if (group.has(action.sensor)) model.push(...items);
         } else if (action.do === 'pop') {
-          held = await queue.pop(action.count);
+          held = await popAway(queue, action.count);
           assert.deepEqual(texts(held), model.splice(0, action.count));
         } else if (action.do === 'add' || action.do === 'remove') {
           if (action.do === 'remove' && group.size === 1 && group.has(action.sensor)) continue;

@@ -12,6 +12,7 @@ import { openFileJournal } from '../journal/files.ts';
 import { ENTRY_FLAG, ENTRY_KIND, type EntryDraft, type StreamDefinition, type TopicLog } from '../journal/port.ts';
 import type { CursorState, QueueDefinition } from '../registry/port.ts';
 import { JournalQueue } from './journal-queue.ts';
+import { popAway } from './queue-home-fixture.ts';
 
 const log = pino({ level: 'silent' });
 const START: CursorState = { sequence: 1, record: 0, taken: 0, dropped: 0, flushed: 0, givenBack: [] };
@@ -36,7 +37,13 @@ function draft(text: string, records: number, flags = 0): EntryDraft {
   return { kind: ENTRY_KIND.data, flags, pieces: [piece], bytes: piece.length, records };
 }
 
-async function queueOn(topic: TopicLog, options: { cursor?: CursorState; limit?: number } = {}): Promise<JournalQueue> {
+interface TestOptions {
+  readonly cursor?: CursorState;
+  readonly limit?: number;
+  readonly changed?: () => void;
+}
+
+async function queueOn(topic: TopicLog, options: TestOptions = {}): Promise<JournalQueue> {
   const cursor = options.cursor ?? START;
   const definition: QueueDefinition = {
     uuid: newSensorId(),
@@ -50,7 +57,7 @@ async function queueOn(topic: TopicLog, options: { cursor?: CursorState; limit?:
     log: topic,
     format: formatFor('3'),
     cursor,
-    changed: () => {},
+    changed: options.changed ?? (() => {}),
     revision: () => 1,
     readReplay: () => {
       throw new Error('not here');
@@ -67,11 +74,11 @@ test('a queue gives the lines of a topic in commit order, without newlines and e
   await topic.append(stream, 0, [draft('a\n\nb\r\n', 2), draft('c\0d\n\n', 1)]);
   const queue = await queueOn(topic);
   assert.equal(queue.length, 3);
-  assert.deepEqual(texts(await queue.pop(10)), ['a', 'b\r', 'c\0d']);
+  assert.deepEqual(texts(await popAway(queue, 10)), ['a', 'b\r', 'c\0d']);
   assert.equal(queue.length, 0);
-  assert.deepEqual(await queue.pop(1), []);
+  assert.deepEqual(await popAway(queue, 1), []);
   await topic.append(stream, 11, [draft('e\n', 1)]);
-  assert.deepEqual(texts(await queue.pop(1)), ['e']);
+  assert.deepEqual(texts(await popAway(queue, 1)), ['e']);
   assert.deepEqual(queue.info().taken, 4);
 });
 
@@ -86,7 +93,7 @@ test('concurrent pops share the items without a loss or a double, in order of th
   }
   const queue = await queueOn(topic);
   assert.equal(queue.length, 10_000);
-  const parts = await Promise.all(Array.from({ length: 100 }, () => queue.pop(100)));
+  const parts = await Promise.all(Array.from({ length: 100 }, () => popAway(queue, 100)));
   const numbers = parts.flat().map((item) => Number(item.toString().split(' ')[1]));
   assert.deepEqual(
     numbers,
@@ -99,10 +106,10 @@ test('a cursor goes on at the record where it was saved', async (t) => {
   await topic.append(newStream(), 0, [draft('a\n\nb\nc\n', 3), draft('d\n', 1)]);
   for (let taken = 0; taken <= 4; taken++) {
     const queue = await queueOn(topic);
-    const first = texts(await queue.pop(taken));
+    const first = texts(await popAway(queue, taken));
     const again = await queueOn(topic, { cursor: await queue.cursor() });
     assert.equal(again.length, 4 - taken);
-    assert.deepEqual([...first, ...texts(await again.pop(10))], ['a', 'b', 'c', 'd']);
+    assert.deepEqual([...first, ...texts(await popAway(again, 10))], ['a', 'b', 'c', 'd']);
   }
 });
 
@@ -113,29 +120,56 @@ test('a cursor is never saved within a pop: what is not handed out yet would be 
   // More than a block of the journal is read at once.
   for (let at = 0; at < 12; at++) await topic.append(stream, at * lines.length, [draft(lines, 100)]);
   const queue = await queueOn(topic);
-  let taken = (await queue.pop(10)).length;
+  let taken = (await popAway(queue, 10)).length;
   let slow = 0;
   while (taken < 1_200) {
     const popped = queue.pop(70);
     const saved = queue.cursor();
     if (popped instanceof Promise) slow++;
-    taken += (await popped).length;
-    assert.equal((await saved).taken, taken);
+    const items = await popped;
+    const { taken: counted, givenBack } = await saved;
+    assert.deepEqual([counted, givenBack.length], [taken, items.length]);
+    taken += items.length;
+    queue.letGo(items);
   }
   assert.ok(slow > 0, 'a pop had to read');
+});
+
+test('what was popped is in the state that is saved until it has left', async (t) => {
+  const { topic } = await topicIn(t);
+  await topic.append(newStream(), 0, [draft('a\nb\nc\nd\ne\n', 5)]);
+  let changes = 0;
+  const queue = await queueOn(topic, { changed: () => changes++ });
+  const [first, second, third] = [await queue.pop(1), await queue.pop(2), await queue.pop(1)];
+  queue.giveBack(third);
+  queue.letGo(third);
+  const after = async () => {
+    const again = await queueOn(topic, { cursor: await queue.cursor() });
+    const { taken, length } = again.info();
+    return { taken, length, items: texts(await again.peek(9)) };
+  };
+  assert.equal(queue.keptBytes, 3);
+  assert.deepEqual(await after(), { taken: 0, length: 5, items: ['a', 'b', 'c', 'd', 'e'] });
+  const before = changes;
+  queue.letGo(first);
+  assert.equal(changes, before + 1, 'what was saved of it is to be replaced');
+  assert.deepEqual(await after(), { taken: 1, length: 4, items: ['b', 'c', 'd', 'e'] });
+  queue.letGo(second);
+  assert.deepEqual(await after(), { taken: 3, length: 2, items: ['d', 'e'] });
+  assert.equal(queue.keptBytes, 0);
 });
 
 test('what is given back is served first, in its order, and saved', async (t) => {
   const { topic } = await topicIn(t);
   await topic.append(newStream(), 0, [draft('a\nb\nc\nd\n', 4)]);
   const queue = await queueOn(topic);
-  const [a, b, c] = await queue.pop(3);
+  const [a, b, c] = await popAway(queue, 3);
   assert.ok(a && b && c);
   assert.equal(queue.giveBack([c, b, a]), 4);
   const again = await queueOn(topic, { cursor: await queue.cursor() });
   assert.equal(again.length, 4);
   assert.deepEqual(texts(await again.peek(10)), ['a', 'b', 'c', 'd']);
-  assert.deepEqual(texts(await again.pop(4)), ['a', 'b', 'c', 'd']);
+  assert.deepEqual(texts(await popAway(again, 4)), ['a', 'b', 'c', 'd']);
 });
 
 test('a record in fragments is one item, also for a cursor that was saved before it and after a jump into it', async (t) => {
@@ -151,11 +185,11 @@ test('a record in fragments is one item, also for a cursor that was saved before
   await topic.append(newStream(), 0, drafts);
   const expected = ['a', 'first-middle-last', 'z'];
   const queue = await queueOn(topic);
-  const first = texts(await queue.pop(1));
+  const first = texts(await popAway(queue, 1));
   const again = await queueOn(topic, { cursor: await queue.cursor() });
-  assert.deepEqual([...first, ...texts(await again.pop(5))], expected);
+  assert.deepEqual([...first, ...texts(await popAway(again, 5))], expected);
   const limited = await queueOn(topic, { limit: 2 });
-  assert.deepEqual(texts(await limited.pop(5)), expected.slice(1));
+  assert.deepEqual(texts(await popAway(limited, 5)), expected.slice(1));
 });
 
 test('the limit drops the oldest, to the record, and counts them at once', async (t) => {
@@ -165,10 +199,10 @@ test('the limit drops the oldest, to the record, and counts them at once', async
   await topic.append(stream, 0, [draft('1\n2\n3\n4\n5\n', 5)]);
   assert.equal(queue.length, 3);
   assert.equal(queue.info().dropped, 2);
-  assert.deepEqual(texts(await queue.pop(1)), ['3']);
+  assert.deepEqual(texts(await popAway(queue, 1)), ['3']);
   await topic.append(stream, 10, [draft('6\n7\n', 2)]);
   assert.equal(queue.info().dropped, 3);
-  assert.deepEqual(texts(await queue.pop(9)), ['5', '6', '7']);
+  assert.deepEqual(texts(await popAway(queue, 9)), ['5', '6', '7']);
 });
 
 test('flush moves the cursor to the end and counts', async (t) => {
@@ -176,11 +210,11 @@ test('flush moves the cursor to the end and counts', async (t) => {
   const stream = newStream();
   await topic.append(stream, 0, [draft('1\n2\n3\n', 3)]);
   const queue = await queueOn(topic);
-  await queue.pop(1);
+  await popAway(queue, 1);
   assert.equal(queue.flush(), 2);
   assert.equal(queue.length, 0);
   await topic.append(stream, 6, [draft('4\n', 1)]);
-  assert.deepEqual(texts(await queue.pop(9)), ['4']);
+  assert.deepEqual(texts(await popAway(queue, 9)), ['4']);
   assert.equal(queue.info().flushed, 2);
 });
 
@@ -189,7 +223,7 @@ test('range counts from the newest, as a list that is filled from the left', asy
   const lines = Array.from({ length: 1000 }, (_, i) => `${i}`);
   await topic.append(newStream(), 0, [draft(`${lines.join('\n')}\n`, 1000)]);
   const queue = await queueOn(topic);
-  const taken = await queue.pop(2);
+  const taken = await popAway(queue, 2);
   queue.giveBack(taken.toReversed());
   const list = lines.toReversed();
   const cases: [number, number][] = [
@@ -241,7 +275,7 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
           offset += text.length;
           model.push(...items);
         } else if (action.do === 'pop') {
-          held = await queue.pop(action.count);
+          held = await popAway(queue, action.count);
           assert.deepEqual(texts(held), model.splice(0, action.count));
         } else if (action.do === 'back') {
           queue.giveBack(held.toReversed());
@@ -256,7 +290,7 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
         }
         assert.equal(queue.length, model.length);
       }
-      assert.deepEqual(texts(await queue.pop(1000)), model);
+      assert.deepEqual(texts(await popAway(queue, 1000)), model);
       queue.close();
     }),
     { numRuns: 60 },
@@ -279,14 +313,14 @@ test('a read that fails is an error of the pop that needs it, not of the process
     },
   });
   const queue = await queueOn(unreadable);
-  assert.equal((await queue.pop(1)).length, 1);
+  assert.equal((await popAway(queue, 1)).length, 1);
   broken = true;
-  const some = await queue.pop(24);
+  const some = await popAway(queue, 24);
   assert.ok(some.length < 23);
-  await assert.rejects(async () => queue.pop(24), /the disk/);
+  await assert.rejects(async () => popAway(queue, 24), /the disk/);
   // An unhandled rejection would be reported by now.
   await new Promise((resolve) => setImmediate(resolve));
   broken = false;
-  assert.equal((await queue.pop(24)).length, 23 - some.length);
+  assert.equal((await popAway(queue, 24)).length, 23 - some.length);
   assert.equal(queue.length, 0);
 });

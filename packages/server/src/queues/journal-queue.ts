@@ -74,6 +74,10 @@ export class JournalQueue implements Queue {
   #givenBack: Buffer[];
   #givenBackBytes: number;
   #side = new SideList();
+  /** What was popped and may not have left the server, the oldest first. */
+  readonly #kept = new Set<readonly Buffer[]>();
+  /** Whether a state was asked for that has some of it. */
+  #keptIsSaved = false;
   readonly #desk: ClaimDesk;
   readonly #claims: Claims;
   readonly #replays: Replays;
@@ -207,7 +211,23 @@ export class JournalQueue implements Queue {
     if (this.#line !== undefined || this.#claims.returned > 0) return this.#wait(() => this.#popSlowly(popped));
     this.#takePieces(popped);
     if (isWanting(popped) && this.#reader.behind) return this.#wait(() => this.#popSlowly(popped));
+    this.keep(popped.items);
     return popped.items;
+  }
+
+  keep(items: readonly Buffer[]): void {
+    if (items.length > 0) this.#kept.add(items);
+  }
+
+  letGo(items: readonly Buffer[]): void {
+    if (this.#kept.delete(items) && this.#keptIsSaved) this.#changed();
+  }
+
+  /** Bytes of what is kept: they are in every state that is saved. */
+  get keptBytes(): number {
+    let bytes = 0;
+    for (const items of this.#kept) for (const item of items) bytes += item.length;
+    return bytes;
   }
 
   giveBack(items: readonly Buffer[]): number {
@@ -345,8 +365,8 @@ export class JournalQueue implements Queue {
   }
 
   /**
-   * The state to save: position, counts, what was given back and what was pushed, all of the same moment. Never of one
-   * within a pop: what it has taken so far is not handed out yet, and would be lost with a crash.
+   * The state to save: position, counts, what was given back, kept and pushed, all of the same moment. Never of one
+   * within a pop: what it has taken so far is not kept yet, and would be lost with a crash.
    */
   cursor(): Promise<CursorState> {
     return this.#line === undefined ? this.#cursor() : this.#wait(() => this.#cursor());
@@ -359,9 +379,11 @@ export class JournalQueue implements Queue {
       position = this.#positionNow();
     }
     const { runs: claims, items: unplaced } = this.#claims.saved();
-    const givenBack = [...unplaced, ...this.#givenBack.toReversed()].map((item) => item.toString('base64'));
+    const kept = [...this.#kept].flat();
+    this.#keptIsSaved = kept.length > 0;
+    const givenBack = [...kept, ...unplaced, ...this.#givenBack.toReversed()].map((item) => item.toString('base64'));
     const side = this.#side.items.map(({ sequence, saved: item }) => ({ sequence, item }));
-    const counts = { taken: this.#taken, dropped: this.#dropped, flushed: this.#flushed };
+    const counts = { taken: this.#taken - kept.length, dropped: this.#dropped, flushed: this.#flushed };
     const replays = this.#replays.list();
     return {
       ...position,
@@ -487,6 +509,7 @@ export class JournalQueue implements Queue {
       }
       this.#takePieces(popped);
     }
+    this.keep(items);
     return items;
   }
 

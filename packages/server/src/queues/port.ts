@@ -92,10 +92,14 @@ export interface Queue {
   info(): QueueInfo;
   /**
    * Takes up to `count` of the oldest items. Answers at once where the items are in memory, else through a promise;
-   * calls are served in order.
+   * calls are served in order. What is returned, if there are any, is kept for a crash until `letGo` is told of it.
    * @param mostBytes no more are taken once they are so many bytes
    */
   pop(count: number, mostBytes?: number): Buffer[] | Promise<Buffer[]>;
+  /** As after `pop`: what of that is handed on by itself is kept by itself. */
+  keep(items: readonly Buffer[]): void;
+  /** What was kept is with the consumer's system, or was given back: a crash does not bring it again. */
+  letGo(items: readonly Buffer[]): void;
   /**
    * Puts items back in front: the last of `items` is the next one popped (rule 24). Listeners of `onItems` are called.
    * @returns the new length

@@ -10,10 +10,17 @@ import { openFileJournal } from '../journal/files.ts';
 import { ENTRY_KIND, type EntryDraft, type Journal, type StreamDefinition } from '../journal/port.ts';
 import type { Actor, Registry } from '../registry/port.ts';
 import { openSqliteRegistry } from '../registry/sqlite.ts';
-import type { ArchivedItemReader, Queues } from './port.ts';
+import type { ArchivedItemReader, Queue, Queues } from './port.ts';
 import { openQueues, recordedSequences } from './queues.ts';
 
 export const ACTOR: Actor = { name: 'test' };
+
+/** Pops as a consumer that has got the items at once. */
+export async function popAway(queue: Queue, count: number): Promise<Buffer[]> {
+  const items = await queue.pop(count);
+  queue.letGo(items);
+  return items;
+}
 
 interface Opened {
   readonly registry: Registry;

@@ -1,5 +1,4 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { D4Error, type SensorId, sensorIdFrom, WIRE_TYPE } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import type { Format } from '../formats/port.ts';
@@ -27,6 +26,8 @@ import type { ReplayBatch } from './replays.ts';
 const DEFAULT_QUEUE_LIMIT = 100_000_000;
 /** Cursors are saved at most this long after a change, saving included less than 200 ms (rule 25). */
 const SAVE_MS = 100;
+/** While more than this is on its way to consumers, in bytes, a queue's older state stays: theirs would be written again and again. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
 /** Blocks of queues that nobody reads are let go after this. */
 const RELEASE_MS = 30_000;
 const MAX_UNKNOWN_CONSUMERS = 1000;
@@ -304,6 +305,7 @@ class JournalQueues implements Queues {
     // A queue that has nothing left moves with the end of its topic, unsaved.
     const moved = new Map<string, CursorState>();
     for (const queue of this.#queues.values()) {
+      if (queue.keptBytes > MAX_KEPT_BYTES) continue;
       const state = await queue.cursor();
       if (state.sequence !== queue.savedSequence) moved.set(queue.uuid, state);
     }
@@ -470,9 +472,10 @@ class JournalQueues implements Queues {
     if (queues.length === 0) return;
     try {
       const states = new Map<string, CursorState>();
-      for (const queue of queues) states.set(queue.uuid, await queue.cursor());
-      // What was popped by then is on its way to who asked for it.
-      await setImmediate();
+      for (const queue of queues) {
+        if (queue.keptBytes > MAX_KEPT_BYTES) this.#changed(queue);
+        else states.set(queue.uuid, await queue.cursor());
+      }
       await this.#registry.saveCursors(states);
       for (const queue of queues) {
         const state = states.get(queue.uuid);

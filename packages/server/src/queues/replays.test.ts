@@ -15,7 +15,7 @@ import { formatFor } from '../formats/registry.ts';
 import { ENTRY_KIND } from '../journal/port.ts';
 import type { ReplayState } from '../registry/port.ts';
 import type { Queue } from './port.ts';
-import { ACTOR, QueueHome } from './queue-home-fixture.ts';
+import { ACTOR, popAway, QueueHome } from './queue-home-fixture.ts';
 
 const MINUTE_MS = 60_000;
 const ALL = { from: 0 };
@@ -36,7 +36,7 @@ function replayOf(queue: Queue, index = -1): ReplayState {
 async function takeAll(queue: Queue, count = 100): Promise<string[]> {
   const taken: string[] = [];
   for (;;) {
-    for (const item of await queue.pop(count)) taken.push(String(item));
+    for (const item of await popAway(queue, count)) taken.push(String(item));
     if (queue.length > 0) continue;
     if (queue.info().replays.every(({ state }) => state !== 'running')) return taken;
     await new Promise((resolve) => setImmediate(resolve));
@@ -47,7 +47,7 @@ async function takeAll(queue: Queue, count = 100): Promise<string[]> {
 async function takeSome(queue: Queue, count: number): Promise<string[]> {
   const taken: string[] = [];
   while (taken.length < count) {
-    for (const item of await queue.pop(count - taken.length)) taken.push(String(item));
+    for (const item of await popAway(queue, count - taken.length)) taken.push(String(item));
     await new Promise((resolve) => setImmediate(resolve));
   }
   return taken;
@@ -124,7 +124,7 @@ test('a replay waits for a full queue, can be cancelled, and ends with a flush',
   await untilStaged();
   assert.deepEqual([queue.length, queue.info().dropped], [10, 0]);
   assert.deepEqual((await queue.peek(99)).map(String), numbers(1, 10));
-  assert.equal((await queue.pop(4)).length, 4);
+  assert.equal((await popAway(queue, 4)).length, 4);
   await untilStaged();
   const cancelled = await home.queues.cancelReplay(queue.uuid, replay?.id ?? '', ACTOR);
   assert.deepEqual([cancelled?.state, cancelled?.delivered, queue.length], ['cancelled', 4, 0]);

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { newSensorId } from '@d4ts/protocol';
+import { popAway } from '../queues/queue-home-fixture.ts';
 import { ACTOR, RetentionHome } from './retention-home-fixture.ts';
 
 const A = newSensorId();
@@ -56,7 +57,7 @@ test('a queue that is too far behind gives up items, counted and saved before th
   const group = await home.queues.add({ topic: '3', group: [B] }, ACTOR);
   await fill(home, 10);
   assert.deepEqual([all.length, group.length], [2_000, 1_000]);
-  const [first] = await all.pop(1);
+  const [first] = await popAway(all, 1);
   assert.ok(first?.toString().startsWith('a0 0 '));
   await home.archived();
   await home.retention.run();
@@ -64,7 +65,7 @@ test('a queue that is too far behind gives up items, counted and saved before th
   assert.ok(held < 2_000 && held > 500);
   assert.deepEqual([all.length, all.info().dropped], [held, 2_000 - 1 - held]);
   assert.equal(group.length + group.info().dropped, 1_000);
-  const [next] = await all.pop(1);
+  const [next] = await popAway(all, 1);
   assert.ok(!next?.toString().startsWith('a0 '));
   const lost = home.events.filter(({ store }) => store === 'queue');
   assert.equal(
@@ -210,7 +211,7 @@ test('a path whose file was removed is no item any more, and counted as dropped'
   for (const name of ['1.gz', '2.gz', '3.gz']) await home.finish(A, '1', name, { announce: true });
   assert.equal(queue.length, 3);
   await home.retention.run();
-  assert.deepEqual((await queue.pop(10)).map(String), [join(home.root, '3.gz')]);
+  assert.deepEqual((await popAway(queue, 10)).map(String), [join(home.root, '3.gz')]);
   assert.deepEqual([queue.length, queue.info().taken, queue.info().dropped], [0, 1, 2]);
 });
 
@@ -228,7 +229,7 @@ test('the data of one sensor are erased, and the others are as they were', async
   const queue = await home.queues.add({ topic: '3' }, ACTOR);
   await fill(home, 4);
   const files = [await home.finish(A, '3', 'a.gz'), await home.finish(B, '3', 'b.gz')];
-  assert.equal((await queue.pop(150)).length, 150);
+  assert.equal((await popAway(queue, 150)).length, 150);
   // A topic that has had nothing holds nothing up.
   await home.journal.open('maltrail');
   const erasure = await home.retention.erase(A, ACTOR);
@@ -249,7 +250,7 @@ test('the data of one sensor are erased, and the others are as they were', async
   const check = async (taken: number): Promise<void> => {
     const left = home.queues.get(queue.uuid);
     assert.ok(left !== undefined);
-    const items = (await left.pop(10_000)).map(String);
+    const items = (await popAway(left, 10_000)).map(String);
     assert.deepEqual(items, ['b0', 'b1', 'b2', 'b3'].flatMap((mark) => lines(100, mark)).slice(taken));
     const { length, dropped } = left.info();
     // 100 of the first 150 were of A.
@@ -266,7 +267,7 @@ test('the data of one sensor are erased, and the others are as they were', async
   await home.open();
   const later = await home.queues.add({ topic: '3', from: 0, group: [A] }, ACTOR);
   assert.equal(later.length, 400);
-  assert.deepEqual(await later.pop(500), []);
+  assert.deepEqual(await popAway(later, 500), []);
   assert.deepEqual([later.length, later.info().dropped], [0, 400]);
   assert.equal(home.retention.status().erasures[0]?.journalRecords, 400);
 });

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import { D4Error } from '@d4ts/protocol';
 import type { Queue } from '../port.ts';
+import { untake } from '../untake.ts';
 import type { Rights } from './access.ts';
 import type { Client, CommandContext, LateReply } from './command.ts';
 import { execute } from './commands.ts';
 import type { ReplyWriter } from './reply-writer.ts';
 import { RequestParser } from './request-parser.ts';
-import { untake } from './take.ts';
 import type { Transaction } from './transaction-commands.ts';
 import type { Wait } from './waiting-lines.ts';
 
@@ -209,7 +209,8 @@ export class Connection implements Client {
   }
 
   readonly #written = (error?: Error | null): void => {
-    if (!error) this.#inFlight.shift();
+    if (error) return;
+    for (const { queue, items } of this.#inFlight.shift() ?? []) queue.letGo(items);
   };
 
   /** A client that does not close its side in turn is closed. */

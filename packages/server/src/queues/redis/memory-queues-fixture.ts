@@ -81,6 +81,10 @@ export class MemoryQueue implements Queue {
     return popped;
   }
 
+  keep(): void {}
+
+  letGo(): void {}
+
   giveBack(items: readonly Buffer[]): number {
     for (const item of items) this.#items.unshift(item);
     this.#notify();

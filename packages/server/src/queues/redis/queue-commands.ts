@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Queue } from '../port.ts';
+import { untake } from '../untake.ts';
 import {
   argument,
   type Client,
@@ -15,7 +16,7 @@ import {
 import { globTest } from './glob.ts';
 import { filledQueues, findQueue, formatQueueKey, parseQueueKey } from './queue-key.ts';
 import type { ReplyWriter } from './reply-writer.ts';
-import { take, untake } from './take.ts';
+import { take } from './take.ts';
 import type { Delivery, WaitedKey } from './waiting-lines.ts';
 
 const SECONDS = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -116,8 +117,8 @@ function popNow(
   for (const { text, key } of keys) {
     const queue = findQueue(queues, key);
     if (queue === undefined || queue.length === 0) continue;
-    return Promise.resolve(take(queue, 1)).then(([item]) =>
-      deliveryReply(log, client, item === undefined ? undefined : { queue, key: text, item }),
+    return Promise.resolve(take(queue, 1)).then((items) =>
+      deliveryReply(log, client, items.length === 0 ? undefined : { queue, key: text, items }),
     );
   }
   out.nullArray();
@@ -130,13 +131,13 @@ function deliveryReply(log: Logger, client: Client, delivery: Delivery | undefin
       client.unblockedByError ? out.error('UNBLOCKED client unblocked via CLIENT UNBLOCK') : out.nullArray();
     return { write, abandon: () => {} };
   }
-  const { queue, key, item } = delivery;
+  const { queue, key, items } = delivery;
   return {
     write: (out) => {
-      out.bulks([key, item]);
-      client.delivers(queue, [item]);
+      out.bulks([key, ...items]);
+      client.delivers(queue, items);
     },
-    abandon: () => untake(queue, [item], log),
+    abandon: () => untake(queue, items, log),
   };
 }
 

@@ -14,7 +14,7 @@ function keyOf(queue: { topic: string; uuid: string }): WaitedKey {
 }
 
 async function itemOf(wait: Wait): Promise<string | undefined> {
-  return (await wait.outcome)?.item.toString();
+  return (await wait.outcome)?.items[0]?.toString();
 }
 
 /** Lets everything that is under way in memory go on. */

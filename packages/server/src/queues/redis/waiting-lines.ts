@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Queue, Queues } from '../port.ts';
+import { untake } from '../untake.ts';
 import { findQueue, type QueueKey } from './queue-key.ts';
-import { untake } from './take.ts';
 
 /** Items popped at once for the clients of one line. */
 const MAX_SERVED_TOGETHER = 128;
@@ -13,7 +13,8 @@ export interface Delivery {
   readonly queue: Queue;
   /** The key as the client wrote it. */
   readonly key: Buffer;
-  readonly item: Buffer;
+  /** One. */
+  readonly items: readonly Buffer[];
 }
 
 /** A client's wait for the first item of one of its keys. */
@@ -216,12 +217,15 @@ export class WaitingLines {
 function handOut(line: Line, queue: Queue, items: readonly Buffer[], log: Logger): void {
   let served = 0;
   for (const waiter of line.waiters) {
-    const item = items[served];
-    if (item === undefined) return;
-    served++;
-    waiter.settle({ queue, key: waiter.lines.get(line) ?? Buffer.alloc(0), item });
+    if (served === items.length) break;
+    const one = items.slice(served, ++served);
+    queue.keep(one);
+    waiter.settle({ queue, key: waiter.lines.get(line) ?? Buffer.alloc(0), items: one });
   }
-  untake(queue, items.slice(served), log);
+  const rest = items.slice(served);
+  queue.keep(rest);
+  queue.letGo(items);
+  untake(queue, rest, log);
 }
 
 function failAll(line: Line, error: unknown): void {
