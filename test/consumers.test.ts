@@ -194,7 +194,7 @@ test('after a kill -9 what was not acknowledged comes again, and what was does n
 
 for (const [size, count] of [
   ['a few MB, kept with the position', 1_750],
-  ['many MB, for which the position waits', 5_000],
+  ['many MB, for which the position waits', 2_600],
 ] as const) {
   test(`what a slow Redis consumer has not got when the server is killed comes again: ${size}`, async (t) => {
     const { running, uuid, send, view } = await launch(t);
