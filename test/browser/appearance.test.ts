@@ -30,7 +30,7 @@ describe('the look of every page', () => {
   });
   after(() => browser[Symbol.asyncDispose]());
 
-  it('is accessible wide and light; dark and narrow it has contrast and does not scroll sideways', async () => {
+  it('is accessible wide and light; dark and narrow it has contrast, and neither it nor a table in it scrolls sideways', async () => {
     const page = await browser.openAsAdministrator({ viewport: { width: 1440, height: 800 }, colorScheme: 'light' });
     const uuid = newSensorId();
     await browser.ask('POST', '/sensors', { uuid, key: 'k', name: 'Looked at' });
@@ -55,6 +55,11 @@ describe('the look of every page', () => {
         'document.documentElement.scrollWidth - document.documentElement.clientWidth',
       );
       assert.equal(tooWide, 0, `${path} scrolls sideways`);
+      // What can be done with a row stands at its end: it must not have to be looked for.
+      const cut = await page.evaluate(
+        "[...document.querySelectorAll('#main section > div')].filter((part) => part.scrollWidth > part.clientWidth).map((part) => part.innerText.slice(0, 60))",
+      );
+      assert.deepEqual(cut, [], `${path}: a table scrolls sideways`);
     }
   });
 });

@@ -76,7 +76,7 @@ function MySessions() {
             <Table.Thead>
               <Table.Tr>
                 <Table.Th>Browser</Table.Th>
-                <Table.Th>From</Table.Th>
+                <Table.Th className="from-480">From</Table.Th>
                 <Table.Th>Last used</Table.Th>
                 <Table.Th>
                   <span className="only-read">Actions</span>
@@ -86,14 +86,19 @@ function MySessions() {
             <Table.Tbody>
               {items.map(({ id, current, userAgent, address, lastUsedAt }) => (
                 <Table.Tr key={id}>
-                  <Table.Td title={userAgent}>{browserIn(userAgent)}</Table.Td>
-                  <Table.Td className="mono">{address}</Table.Td>
+                  <Table.Td title={userAgent}>
+                    {browserIn(userAgent)}
+                    <div className="to-480 mono">{address}</div>
+                  </Table.Td>
+                  <Table.Td className="from-480 mono">{address}</Table.Td>
                   <Table.Td>
                     <Time at={lastUsedAt} ago />
                   </Table.Td>
                   <Table.Td className="end">
                     {current ? (
-                      <Badge variant="default">this one</Badge>
+                      <Badge variant="default" miw="max-content">
+                        this one
+                      </Badge>
                     ) : (
                       <Button size="compact-xs" variant="default" onClick={() => end.mutate(id)}>
                         Sign out

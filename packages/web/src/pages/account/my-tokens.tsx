@@ -53,8 +53,8 @@ export function MyTokens() {
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th>For</Table.Th>
-                  <Table.Th>Role</Table.Th>
-                  <Table.Th>Last used</Table.Th>
+                  <Table.Th className="from-480">Role</Table.Th>
+                  <Table.Th className="from-480">Last used</Table.Th>
                   <Table.Th>Expires</Table.Th>
                   <Table.Th>
                     <span className="only-read">Actions</span>
@@ -64,9 +64,12 @@ export function MyTokens() {
               <Table.Tbody>
                 {items.map(({ id, name, role, lastUsedAt, expiresAt, expired }) => (
                   <Table.Tr key={id}>
-                    <Table.Td>{name}</Table.Td>
-                    <Table.Td>{role}</Table.Td>
-                    <Table.Td>
+                    <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                      {name}
+                      <div className="to-480">{role}</div>
+                    </Table.Td>
+                    <Table.Td className="from-480">{role}</Table.Td>
+                    <Table.Td className="from-480">
                       <Time at={lastUsedAt} ago />
                     </Table.Td>
                     <Table.Td>{expired ? 'expired' : <Time at={expiresAt} ago />}</Table.Td>

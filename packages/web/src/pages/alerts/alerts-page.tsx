@@ -139,7 +139,7 @@ function History({ items }: { items: readonly Alert[] }) {
           <Table.Th>When</Table.Th>
           <Table.Th>What</Table.Th>
           <Table.Th>Message</Table.Th>
-          <Table.Th className="from-640">Told by</Table.Th>
+          <Table.Th className="from-600">Told by</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -171,7 +171,7 @@ function History({ items }: { items: readonly Alert[] }) {
                 </details>
               )}
             </Table.Td>
-            <Table.Td className="from-640">
+            <Table.Td className="from-600">
               {deliveries.length === 0 ? (
                 <span className="dimmed">nobody</span>
               ) : (

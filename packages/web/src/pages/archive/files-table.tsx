@@ -37,11 +37,11 @@ export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; b
         <Table.Thead>
           <Table.Tr>
             <Table.Th>File</Table.Th>
-            {!brief && <Table.Th className="from-640">Sensor</Table.Th>}
-            <Table.Th className="from-640">Type</Table.Th>
-            <Table.Th>From</Table.Th>
+            {!brief && <Table.Th className="from-600">Sensor</Table.Th>}
+            <Table.Th className="from-900">Type</Table.Th>
+            <Table.Th className="from-900">From</Table.Th>
             <Table.Th className="end">Size</Table.Th>
-            <Table.Th className="from-640">State</Table.Th>
+            <Table.Th className="from-900">State</Table.Th>
             <Table.Th w={50}>
               <span className="only-read">Actions</span>
             </Table.Th>
@@ -55,22 +55,25 @@ export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; b
                   <span className="mono">{file.path.split('/').at(-1)}</span>
                   <CopyButton value={file.path} what="path" />
                 </span>
+                <div className="to-900">
+                  <Time at={file.firstTime} />
+                </div>
               </Table.Td>
               {!brief && (
-                <Table.Td className="from-640">
+                <Table.Td className="from-600">
                   <Link to="/sensors/$uuid" params={{ uuid: file.sensor }} className="plain">
                     <Uuid value={file.sensor} />
                   </Link>
                 </Table.Td>
               )}
-              <Table.Td className="from-640 mono">{file.topic}</Table.Td>
-              <Table.Td>
+              <Table.Td className="from-900 mono">{file.topic}</Table.Td>
+              <Table.Td className="from-900">
                 <Time at={file.firstTime} />
               </Table.Td>
               <Table.Td className="end">
                 <Bytes value={file.bytes} />
               </Table.Td>
-              <Table.Td className="from-640">
+              <Table.Td className="from-900">
                 {file.state === 'there' ? <span className="dimmed">there</span> : file.state}
               </Table.Td>
               <Table.Td className="end">

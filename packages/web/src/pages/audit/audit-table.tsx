@@ -25,10 +25,10 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
             <span className="only-read">Details</span>
           </Table.Th>
           <Table.Th>When</Table.Th>
-          <Table.Th>Who</Table.Th>
-          <Table.Th className="from-640">From</Table.Th>
+          <Table.Th className="from-600">Who</Table.Th>
+          <Table.Th className="from-900">From</Table.Th>
           <Table.Th>What</Table.Th>
-          <Table.Th className="from-640">Which</Table.Th>
+          <Table.Th className="from-600">Which</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -51,19 +51,27 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
                 <Table.Td className={classes.when}>
                   <Time at={time} />
                 </Table.Td>
-                <Table.Td className={classes.who}>
+                <Table.Td className={`from-600 ${classes.who}`}>
                   <Link to="/audit" search={{ who }} className="plain">
                     {who}
                   </Link>
                 </Table.Td>
-                <Table.Td className="from-640 mono">{address}</Table.Td>
+                <Table.Td className="from-900 mono">{address}</Table.Td>
                 <Table.Td>
                   <Link to="/audit" search={{ kind }} className="plain">
                     {kind}
                   </Link>
                   {action !== 'event' && ` ${action}`}
+                  <div className="to-600">
+                    {who}
+                    {key !== who && (
+                      <>
+                        , <span className="mono">{key}</span>
+                      </>
+                    )}
+                  </div>
                 </Table.Td>
-                <Table.Td className="from-640 mono" style={{ overflowWrap: 'anywhere' }}>
+                <Table.Td className="from-600 mono" style={{ overflowWrap: 'anywhere' }}>
                   {key}
                 </Table.Td>
               </Table.Tr>

@@ -54,10 +54,10 @@ function BlockTable({ blocks: items, may }: { blocks: readonly Schemas['Block'][
       <Table.Thead>
         <Table.Tr>
           <Table.Th>Target</Table.Th>
-          <Table.Th className="from-640">Kind</Table.Th>
-          <Table.Th>Reason</Table.Th>
-          <Table.Th className="from-640">By</Table.Th>
-          <Table.Th className="from-640">Since</Table.Th>
+          <Table.Th className="from-900">Kind</Table.Th>
+          <Table.Th className="from-600">Reason</Table.Th>
+          <Table.Th className="from-900">By</Table.Th>
+          <Table.Th className="from-900">Since</Table.Th>
           <Table.Th>Ends</Table.Th>
           {may && (
             <Table.Th w={50}>
@@ -69,21 +69,24 @@ function BlockTable({ blocks: items, may }: { blocks: readonly Schemas['Block'][
       <Table.Tbody>
         {items.map(({ target, kind, reason, author, createdAt, expiresAt }) => (
           <Table.Tr key={target}>
-            <Table.Td className="mono">
-              {kind === 'sensor' ? (
-                <Link to="/sensors/$uuid" params={{ uuid: target }} className="plain">
-                  {target}
-                </Link>
-              ) : (
-                target
-              )}
+            <Table.Td className="whole-from-600">
+              <span className="mono">
+                {kind === 'sensor' ? (
+                  <Link to="/sensors/$uuid" params={{ uuid: target }} className="plain">
+                    {target}
+                  </Link>
+                ) : (
+                  target
+                )}
+              </span>
+              {reason !== '' && <div className="to-600">{reason}</div>}
             </Table.Td>
-            <Table.Td className="from-640">{kind}</Table.Td>
-            <Table.Td style={{ overflowWrap: 'anywhere' }}>
+            <Table.Td className="from-900">{kind}</Table.Td>
+            <Table.Td className="from-600" style={{ overflowWrap: 'anywhere' }}>
               {reason === '' ? <span className="dimmed">none given</span> : reason}
             </Table.Td>
-            <Table.Td className="from-640">{author ?? '–'}</Table.Td>
-            <Table.Td className="from-640">
+            <Table.Td className="from-900">{author ?? '–'}</Table.Td>
+            <Table.Td className="from-900">
               <Time at={createdAt} ago />
             </Table.Td>
             <Table.Td>

@@ -129,9 +129,9 @@ function Pending({ may }: { may: boolean }) {
                     </Table.Th>
                   )}
                   <Table.Th>Sensor</Table.Th>
-                  <Table.Th className="from-640">Uuid</Table.Th>
-                  <Table.Th className="from-640">Owner</Table.Th>
-                  <Table.Th className="from-640">Registered</Table.Th>
+                  <Table.Th className="from-900">Uuid</Table.Th>
+                  <Table.Th className="from-600">Owner</Table.Th>
+                  <Table.Th className="from-900">Registered</Table.Th>
                   {may && (
                     <Table.Th>
                       <span className="only-read">Actions</span>
@@ -158,11 +158,11 @@ function Pending({ may }: { may: boolean }) {
                       </Link>
                       {sensor.unproven && <span className="dimmed"> by the default key</span>}
                     </Table.Td>
-                    <Table.Td className="from-640">
+                    <Table.Td className="from-900">
                       <Uuid value={sensor.uuid} />
                     </Table.Td>
-                    <Table.Td className="from-640">{sensor.mail || <span className="dimmed">unknown</span>}</Table.Td>
-                    <Table.Td className="from-640">
+                    <Table.Td className="from-600">{sensor.mail || <span className="dimmed">unknown</span>}</Table.Td>
+                    <Table.Td className="from-900">
                       <Time at={sensor.createdAt} ago />
                     </Table.Td>
                     {may && (
@@ -221,9 +221,9 @@ function Knocks({
         <Table.Tr>
           <Table.Th>Uuid</Table.Th>
           <Table.Th>From</Table.Th>
-          <Table.Th className="from-640">Type</Table.Th>
-          <Table.Th className="from-640 end">Times</Table.Th>
-          <Table.Th className="from-640 end">First</Table.Th>
+          <Table.Th className="from-600">Type</Table.Th>
+          <Table.Th className="from-600 end">Times</Table.Th>
+          <Table.Th className="from-900 end">First</Table.Th>
           <Table.Th className="end">Last</Table.Th>
           {may && (
             <Table.Th>
@@ -239,9 +239,9 @@ function Knocks({
               <Uuid value={uuid} />
             </Table.Td>
             <Table.Td className="mono">{address}</Table.Td>
-            <Table.Td className="from-640 mono">{type}</Table.Td>
-            <Table.Td className="from-640 end">{formatCount(count)}</Table.Td>
-            <Table.Td className="from-640 end">
+            <Table.Td className="from-600 mono">{type}</Table.Td>
+            <Table.Td className="from-600 end">{formatCount(count)}</Table.Td>
+            <Table.Td className="from-900 end">
               <Time at={firstAt} ago />
             </Table.Td>
             <Table.Td className="end">

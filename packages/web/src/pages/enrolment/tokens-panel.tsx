@@ -43,9 +43,9 @@ export function TokensPanel({ may }: { may: boolean }) {
                 <Table.Tr>
                   <Table.Th>For</Table.Th>
                   <Table.Th>State</Table.Th>
-                  <Table.Th className="from-640">Used by</Table.Th>
-                  <Table.Th className="from-640">Made by</Table.Th>
-                  <Table.Th className="from-640 end">Works until</Table.Th>
+                  <Table.Th className="from-600">Used by</Table.Th>
+                  <Table.Th className="from-900">Made by</Table.Th>
+                  <Table.Th className="from-600 end">Works until</Table.Th>
                   {may && (
                     <Table.Th>
                       <span className="only-read">Actions</span>
@@ -80,7 +80,7 @@ function TokenRow({ token, revoke }: { token: Enrolment; revoke: (() => void) | 
         {state === 'open' ? 'open' : <span className="dimmed">{state}</span>}
         {maxUses > 1 && <span className="dimmed">{` ${formatCount(uses.length)} of ${formatCount(maxUses)}`}</span>}
       </Table.Td>
-      <Table.Td className="from-640">
+      <Table.Td className="from-600">
         {uses.length === 0 ? (
           <span className="dimmed">nobody yet</span>
         ) : (
@@ -94,8 +94,8 @@ function TokenRow({ token, revoke }: { token: Enrolment; revoke: (() => void) | 
           ))
         )}
       </Table.Td>
-      <Table.Td className="from-640">{author}</Table.Td>
-      <Table.Td className="from-640 end">
+      <Table.Td className="from-900">{author}</Table.Td>
+      <Table.Td className="from-600 end">
         <Time at={expiresAt} />
       </Table.Td>
       {revoke !== undefined && (

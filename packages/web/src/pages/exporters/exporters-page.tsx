@@ -64,16 +64,16 @@ function ExporterTable({ exporters: items }: { exporters: readonly Exporter[] })
       <Table.Thead>
         <Table.Tr>
           <Table.Th>Exporter</Table.Th>
-          <Table.Th className="from-640">Type</Table.Th>
-          <Table.Th className="from-1000">To</Table.Th>
+          <Table.Th className="from-600">Type</Table.Th>
+          <Table.Th className="from-900">To</Table.Th>
           <Table.Th>State</Table.Th>
-          <Table.Th className="from-640 end">Rate</Table.Th>
+          <Table.Th className="from-600 end">Rate</Table.Th>
           <Table.Th className="end" title="Records that are not delivered yet">
             Behind
           </Table.Th>
-          <Table.Th className="from-640 end">Delivered</Table.Th>
-          <Table.Th className="from-1000 end">Withheld</Table.Th>
-          <Table.Th className="from-1000 end">Not delivered</Table.Th>
+          <Table.Th className="from-600 end">Delivered</Table.Th>
+          <Table.Th className="from-900 end">Withheld</Table.Th>
+          <Table.Th className="from-900 end">Not delivered</Table.Th>
           {may && (
             <Table.Th w={50}>
               <span className="only-read">Actions</span>
@@ -103,8 +103,8 @@ function Row({ exporter, may }: { exporter: Exporter; may: boolean }) {
         {description !== '' && <div className={classes.about}>{description}</div>}
         {sensors !== null && <div className={classes.about}>only of {formatCount(sensors.length)} sensors</div>}
       </Table.Td>
-      <Table.Td className="from-640 mono">{topic}</Table.Td>
-      <Table.Td className="from-1000 mono">
+      <Table.Td className="from-600 mono">{topic}</Table.Td>
+      <Table.Td className="from-900 mono">
         <span className={classes.target} title={exporter.remark || undefined}>
           {targetText(target)}
         </span>
@@ -114,18 +114,18 @@ function Row({ exporter, may }: { exporter: Exporter; may: boolean }) {
           {state}
         </Tone>
       </Table.Td>
-      <Table.Td className="from-640 end nowrap">{formatRate(rate)}</Table.Td>
+      <Table.Td className="from-600 end nowrap">{formatRate(rate)}</Table.Td>
       <Table.Td className="end" title={formatCount(lag)}>
         {formatShort(lag)}
       </Table.Td>
-      <Table.Td className="from-640 end" title={formatCount(delivered)}>
+      <Table.Td className="from-600 end" title={formatCount(delivered)}>
         {formatShort(delivered)}
       </Table.Td>
-      <Table.Td className="from-1000 end" title="Not meant to be exported, since the server started">
+      <Table.Td className="from-900 end" title="Not meant to be exported, since the server started">
         {formatShort(leftOut)}
       </Table.Td>
       <Table.Td
-        className="from-1000 end"
+        className="from-900 end"
         title={`${formatCount(skipped)} can never be delivered, ${formatCount(lost)} were no longer in the journal`}
       >
         {never === 0 ? '0' : <span style={{ color: 'var(--d4-bad)' }}>{formatShort(never)}</span>}

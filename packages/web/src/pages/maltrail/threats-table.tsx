@@ -34,14 +34,14 @@ export function ThreatsTable({ filter }: { filter: MaltrailSearch }) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Severity</Table.Th>
-            <Table.Th>Source</Table.Th>
-            <Table.Th className="from-640">Type</Table.Th>
+            <Table.Th className="from-600">Source</Table.Th>
+            <Table.Th className="from-900">Type</Table.Th>
             <Table.Th>Trail</Table.Th>
-            <Table.Th className="from-640">Info</Table.Th>
-            <Table.Th className="from-640">Sensors</Table.Th>
+            <Table.Th className="from-600">Info</Table.Th>
+            <Table.Th className="from-900">Sensors</Table.Th>
             <Table.Th className="end">Events</Table.Th>
-            <Table.Th className="from-640">First</Table.Th>
-            <Table.Th>Last</Table.Th>
+            <Table.Th className="from-900">First</Table.Th>
+            <Table.Th className="from-600">Last</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -63,6 +63,11 @@ export function ThreatsTable({ filter }: { filter: MaltrailSearch }) {
 
 function Row({ threat }: { threat: Schemas['MaltrailThreat'] }) {
   const { severity, source, type, trail, info, reference, sensors, events, first, last } = threat;
+  const from = (
+    <Link to="/maltrail" search={(before: MaltrailSearch) => ({ ...before, source })} className="plain">
+      {source}
+    </Link>
+  );
   return (
     <Table.Tr>
       <Table.Td>
@@ -70,21 +75,20 @@ function Row({ threat }: { threat: Schemas['MaltrailThreat'] }) {
           {severity}
         </Tone>
       </Table.Td>
-      <Table.Td className="mono">
-        <Link to="/maltrail" search={(before: MaltrailSearch) => ({ ...before, source })} className="plain">
-          {source}
-        </Link>
-      </Table.Td>
-      <Table.Td className="from-640 mono">{type}</Table.Td>
-      <Table.Td className="mono" style={{ overflowWrap: 'anywhere', minWidth: 120 }}>
-        <Link to="/maltrail" search={(before: MaltrailSearch) => ({ ...before, trail })} className="plain">
+      <Table.Td className="from-600 mono">{from}</Table.Td>
+      <Table.Td className="from-900 mono">{type}</Table.Td>
+      <Table.Td style={{ overflowWrap: 'anywhere', minWidth: 120 }}>
+        <Link to="/maltrail" search={(before: MaltrailSearch) => ({ ...before, trail })} className="plain mono">
           {trail}
         </Link>
+        <div className="to-600">
+          <span className="mono">{from}</span>, <Time at={last} ago />
+        </div>
       </Table.Td>
-      <Table.Td className="from-640" title={reference} style={{ overflowWrap: 'anywhere' }}>
+      <Table.Td className="from-600" title={reference} style={{ overflowWrap: 'anywhere', minWidth: 120 }}>
         {info}
       </Table.Td>
-      <Table.Td className="from-640 nowrap">
+      <Table.Td className="from-900 nowrap">
         {sensors.slice(0, SENSORS_SHOWN).map(({ sensor, name }) => (
           <Link
             key={sensor}
@@ -99,10 +103,10 @@ function Row({ threat }: { threat: Schemas['MaltrailThreat'] }) {
         {sensors.length > SENSORS_SHOWN && <span className="dimmed">{sensors.length - SENSORS_SHOWN} more</span>}
       </Table.Td>
       <Table.Td className="end numbers">{formatCount(events)}</Table.Td>
-      <Table.Td className="from-640">
+      <Table.Td className="from-900">
         <Time at={first} />
       </Table.Td>
-      <Table.Td>
+      <Table.Td className="from-600">
         <Time at={last} ago />
       </Table.Td>
     </Table.Tr>

@@ -26,10 +26,10 @@ export function AllTokens() {
               <Table.Thead>
                 <Table.Tr>
                   <Table.Th>For</Table.Th>
-                  <Table.Th>User</Table.Th>
-                  <Table.Th className="from-640">Role</Table.Th>
-                  <Table.Th className="from-640 end">Made</Table.Th>
-                  <Table.Th className="from-640 end">Last used</Table.Th>
+                  <Table.Th className="from-600">User</Table.Th>
+                  <Table.Th className="from-600">Role</Table.Th>
+                  <Table.Th className="from-900 end">Made</Table.Th>
+                  <Table.Th className="from-900 end">Last used</Table.Th>
                   <Table.Th className="end">Expires</Table.Th>
                   <Table.Th>
                     <span className="only-read">Actions</span>
@@ -39,13 +39,18 @@ export function AllTokens() {
               <Table.Tbody>
                 {items.map(({ id, name, user, role, createdAt, lastUsedAt, lastAddress, expiresAt, expired }) => (
                   <Table.Tr key={id}>
-                    <Table.Td>{name}</Table.Td>
-                    <Table.Td>{user}</Table.Td>
-                    <Table.Td className="from-640">{role}</Table.Td>
-                    <Table.Td className="from-640 end">
+                    <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                      {name}
+                      <div className="to-600">
+                        {user}, {role}
+                      </div>
+                    </Table.Td>
+                    <Table.Td className="from-600">{user}</Table.Td>
+                    <Table.Td className="from-600">{role}</Table.Td>
+                    <Table.Td className="from-900 end">
                       <Time at={createdAt} ago />
                     </Table.Td>
-                    <Table.Td className="from-640 end" title={lastAddress ?? undefined}>
+                    <Table.Td className="from-900 end" title={lastAddress ?? undefined}>
                       <Time at={lastUsedAt} ago />
                     </Table.Td>
                     <Table.Td className="end">{expired ? 'expired' : <Time at={expiresAt} ago />}</Table.Td>

@@ -37,8 +37,8 @@ export function Lockouts() {
             <Table.Th>What</Table.Th>
             <Table.Th>User</Table.Th>
             <Table.Th>Address</Table.Th>
-            <Table.Th className="from-640 end">Failures</Table.Th>
-            <Table.Th className="from-640 end">Last</Table.Th>
+            <Table.Th className="from-600 end">Failures</Table.Th>
+            <Table.Th className="from-600 end">Last</Table.Th>
             <Table.Th className="end">Next attempt</Table.Th>
             <Table.Th>
               <span className="only-read">Actions</span>
@@ -51,8 +51,8 @@ export function Lockouts() {
               <Table.Td>{KINDS[lockout.kind]}</Table.Td>
               <Table.Td>{lockout.mail ?? '–'}</Table.Td>
               <Table.Td className="mono">{lockout.address ?? '–'}</Table.Td>
-              <Table.Td className="from-640 end">{formatCount(lockout.failures)}</Table.Td>
-              <Table.Td className="from-640 end">
+              <Table.Td className="from-600 end">{formatCount(lockout.failures)}</Table.Td>
+              <Table.Td className="from-600 end">
                 <Time at={lockout.lastFailureAt} ago />
               </Table.Td>
               <Table.Td className="end">

@@ -75,11 +75,11 @@ function Users() {
             <Table.Thead>
               <Table.Tr>
                 <Table.Th>Mail address</Table.Th>
-                <Table.Th>Role</Table.Th>
-                <Table.Th>State</Table.Th>
-                <Table.Th className="from-640 end">Signed in</Table.Th>
-                <Table.Th className="from-640 end">Tokens</Table.Th>
-                <Table.Th className="from-640 end">Last used</Table.Th>
+                <Table.Th className="from-600">Role</Table.Th>
+                <Table.Th className="from-600">State</Table.Th>
+                <Table.Th className="from-900 end">Signed in</Table.Th>
+                <Table.Th className="from-900 end">Tokens</Table.Th>
+                <Table.Th className="from-600 end">Last used</Table.Th>
                 <Table.Th w={50}>
                   <span className="only-read">Actions</span>
                 </Table.Th>
@@ -91,12 +91,15 @@ function Users() {
                   <Table.Td style={{ overflowWrap: 'anywhere' }}>
                     {user.mail}
                     {user.mail === own && <span className="dimmed"> (you)</span>}
+                    <div className="to-600">
+                      {user.role}, {stateOf(user)}
+                    </div>
                   </Table.Td>
-                  <Table.Td>{user.role}</Table.Td>
-                  <Table.Td>{stateOf(user)}</Table.Td>
-                  <Table.Td className="from-640 end">{formatCount(user.sessions)}</Table.Td>
-                  <Table.Td className="from-640 end">{formatCount(user.tokens)}</Table.Td>
-                  <Table.Td className="from-640 end">
+                  <Table.Td className="from-600">{user.role}</Table.Td>
+                  <Table.Td className="from-600 nowrap">{stateOf(user)}</Table.Td>
+                  <Table.Td className="from-900 end">{formatCount(user.sessions)}</Table.Td>
+                  <Table.Td className="from-900 end">{formatCount(user.tokens)}</Table.Td>
+                  <Table.Td className="from-600 end">
                     <Time at={user.lastUsedAt} ago />
                   </Table.Td>
                   <Table.Td>

@@ -71,15 +71,15 @@ function QueueTable({ queues: items }: { queues: readonly Queue[] }) {
       <Table.Thead>
         <Table.Tr>
           <Table.Th>Queue</Table.Th>
-          <Table.Th>Type</Table.Th>
-          <Table.Th className="from-640">Sensors</Table.Th>
+          <Table.Th className="from-600">Type</Table.Th>
+          <Table.Th className="from-600">Sensors</Table.Th>
           <Table.Th className="end">Waiting</Table.Th>
-          <Table.Th className="from-1000 end">In</Table.Th>
-          <Table.Th className="from-1000 end">Out</Table.Th>
-          <Table.Th className="from-640 end">Full</Table.Th>
-          <Table.Th className="from-640 end">Taken</Table.Th>
+          <Table.Th className="from-900 end">In</Table.Th>
+          <Table.Th className="from-900 end">Out</Table.Th>
+          <Table.Th className="from-600 end">Full</Table.Th>
+          <Table.Th className="from-900 end">Taken</Table.Th>
           <Table.Th className="end">Dropped</Table.Th>
-          <Table.Th className="from-640 end">Made</Table.Th>
+          <Table.Th className="from-900 end">Made</Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -89,20 +89,23 @@ function QueueTable({ queues: items }: { queues: readonly Queue[] }) {
               <Link to="/queues/$uuid" params={{ uuid: queue.uuid }} className="plain" title={queue.uuid}>
                 {queue.description || <span className="mono">{shortUuid(queue.uuid)}</span>}
               </Link>
+              <div className="to-600">
+                type <span className="mono">{queue.topic}</span>
+              </div>
             </Table.Td>
-            <Table.Td className="mono">{queue.topic}</Table.Td>
-            <Table.Td className="from-640">
+            <Table.Td className="from-600 mono">{queue.topic}</Table.Td>
+            <Table.Td className="from-600">
               {queue.group === null ? <span className="dimmed">all</span> : formatCount(queue.group.length)}
             </Table.Td>
             <Table.Td className="end" title={formatCount(queue.length)}>
               {queue.length === 0 ? <span className="dimmed">0</span> : formatCount(queue.length)}
             </Table.Td>
-            <Table.Td className="from-1000 end nowrap">{formatRate(moving.get(queue.uuid)?.in ?? 0)}</Table.Td>
-            <Table.Td className="from-1000 end nowrap">{formatRate(moving.get(queue.uuid)?.out ?? 0)}</Table.Td>
-            <Table.Td className="from-640 end" title={`of at most ${formatCount(queue.limit)}`}>
+            <Table.Td className="from-900 end nowrap">{formatRate(moving.get(queue.uuid)?.in ?? 0)}</Table.Td>
+            <Table.Td className="from-900 end nowrap">{formatRate(moving.get(queue.uuid)?.out ?? 0)}</Table.Td>
+            <Table.Td className="from-600 end" title={`of at most ${formatCount(queue.limit)}`}>
               <Fill share={queue.length / queue.limit} />
             </Table.Td>
-            <Table.Td className="from-640 end" title={formatCount(queue.taken)}>
+            <Table.Td className="from-900 end" title={formatCount(queue.taken)}>
               {formatShort(queue.taken)}
             </Table.Td>
             <Table.Td className="end" title={formatCount(queue.dropped)}>
@@ -112,7 +115,7 @@ function QueueTable({ queues: items }: { queues: readonly Queue[] }) {
                 <span style={{ color: 'var(--d4-bad)' }}>{formatShort(queue.dropped)}</span>
               )}
             </Table.Td>
-            <Table.Td className="from-640 end">
+            <Table.Td className="from-900 end">
               <Time at={queue.createdAt} ago />
             </Table.Td>
           </Table.Tr>

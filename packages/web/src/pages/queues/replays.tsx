@@ -81,10 +81,10 @@ function ReplayTable({ queue, replays, may }: { queue: Queue; replays: readonly 
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Of</Table.Th>
-            <Table.Th className="from-640">Time</Table.Th>
+            <Table.Th className="from-600">Time</Table.Th>
             <Table.Th>State</Table.Th>
             <Table.Th>Progress</Table.Th>
-            <Table.Th className="from-640 end">Begun</Table.Th>
+            <Table.Th className="from-600 end">Begun</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -100,7 +100,7 @@ function ReplayTable({ queue, replays, may }: { queue: Queue; replays: readonly 
                   </div>
                 )}
               </Table.Td>
-              <Table.Td className="from-640">
+              <Table.Td className="from-600">
                 {formatLocal(replay.from)} to {formatLocal(replay.to)}
               </Table.Td>
               <Table.Td>
@@ -124,7 +124,7 @@ function ReplayTable({ queue, replays, may }: { queue: Queue; replays: readonly 
                   </div>
                 )}
               </Table.Td>
-              <Table.Td className="from-640 end">
+              <Table.Td className="from-600 end">
                 <Time at={replay.startedAt} ago />
               </Table.Td>
             </Table.Tr>

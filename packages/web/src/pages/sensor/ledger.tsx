@@ -27,9 +27,9 @@ export function Ledger({ uuid }: { uuid: string }) {
                     <Table.Th>Type</Table.Th>
                     <Table.Th className="end">Verified</Table.Th>
                     <Table.Th className="end">Kept</Table.Th>
-                    <Table.Th className="from-640 end">Left out</Table.Th>
-                    <Table.Th className="from-640 end">Lost</Table.Th>
-                    <Table.Th className="from-640 end">On its way</Table.Th>
+                    <Table.Th className="from-600 end">Left out</Table.Th>
+                    <Table.Th className="from-600 end">Lost</Table.Th>
+                    <Table.Th className="from-600 end">On its way</Table.Th>
                     <Table.Th className="end">Balances</Table.Th>
                   </Table.Tr>
                 </Table.Thead>
@@ -43,13 +43,13 @@ export function Ledger({ uuid }: { uuid: string }) {
                       <Table.Td className="end">
                         <Bytes value={journaled} />
                       </Table.Td>
-                      <Table.Td className="from-640 end">
+                      <Table.Td className="from-600 end">
                         <Bytes value={leftOut} />
                       </Table.Td>
-                      <Table.Td className="from-640 end">
+                      <Table.Td className="from-600 end">
                         <Bytes value={lost} />
                       </Table.Td>
-                      <Table.Td className="from-640 end">
+                      <Table.Td className="from-600 end">
                         <Bytes value={inFlight} />
                       </Table.Td>
                       <Table.Td className="end">

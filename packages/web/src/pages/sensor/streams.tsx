@@ -19,14 +19,14 @@ export function Streams({ sensor: { openStreams, sessions } }: { sensor: Schemas
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Stream</Table.Th>
-            <Table.Th className="from-640">Type</Table.Th>
+            <Table.Th className="from-600">Type</Table.Th>
             <Table.Th>State</Table.Th>
             <Table.Th className="end">Acknowledged</Table.Th>
-            <Table.Th className="from-640 end" title="Received and not yet acknowledged">
+            <Table.Th className="from-600 end" title="Received and not yet acknowledged">
               On its way
             </Table.Th>
-            <Table.Th className="from-640 end">Gaps</Table.Th>
-            <Table.Th className="end">Last</Table.Th>
+            <Table.Th className="from-600 end">Gaps</Table.Th>
+            <Table.Th className="from-600 end">Last</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -41,7 +41,7 @@ export function Streams({ sensor: { openStreams, sessions } }: { sensor: Schemas
                   {stream.slice(0, 8)}
                   <CopyButton value={stream} what="stream" />
                 </Table.Td>
-                <Table.Td className="from-640 mono">{topic}</Table.Td>
+                <Table.Td className="from-600 mono">{topic}</Table.Td>
                 <Table.Td>
                   {session === undefined ? (
                     <Tone tone="idle" shape="hollow">
@@ -50,14 +50,17 @@ export function Streams({ sensor: { openStreams, sessions } }: { sensor: Schemas
                   ) : (
                     <Tone tone="good">connected</Tone>
                   )}
+                  <div className="to-600">
+                    <Time at={lastAt} ago />
+                  </div>
                 </Table.Td>
                 <Table.Td className="end">
                   <Bytes value={session?.acknowledgedTo ?? offset} />
                 </Table.Td>
-                <Table.Td className="from-640 end">
+                <Table.Td className="from-600 end">
                   <Bytes value={session === undefined ? 0 : session.receivedTo - session.acknowledgedTo} />
                 </Table.Td>
-                <Table.Td className="from-640 end">
+                <Table.Td className="from-600 end">
                   {session === undefined || session.gaps === 0 ? (
                     <span className="dimmed">–</span>
                   ) : (
@@ -66,7 +69,7 @@ export function Streams({ sensor: { openStreams, sessions } }: { sensor: Schemas
                     </>
                   )}
                 </Table.Td>
-                <Table.Td className="end">
+                <Table.Td className="from-600 end">
                   <Time at={lastAt} ago />
                 </Table.Td>
               </Table.Tr>

@@ -26,10 +26,10 @@ export function ByType({ sensor: { topics } }: { sensor: Sensor }) {
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Type</Table.Th>
-              <Table.Th className="from-640 end">Frames</Table.Th>
+              <Table.Th className="from-600 end">Frames</Table.Th>
               <Table.Th className="end">Bytes</Table.Th>
               <Table.Th className="end">Items</Table.Th>
-              <Table.Th className="from-640 end">Sessions</Table.Th>
+              <Table.Th className="from-600 end">Sessions</Table.Th>
               {lossy && <Table.Th className="end">Left out</Table.Th>}
               <Table.Th className="end">Last</Table.Th>
             </Table.Tr>
@@ -38,12 +38,12 @@ export function ByType({ sensor: { topics } }: { sensor: Sensor }) {
             {topics.map((topic) => (
               <Table.Tr key={topic.topic}>
                 <Table.Td className="mono">{topic.topic}</Table.Td>
-                <Table.Td className="from-640 end">{formatCount(topic.frames)}</Table.Td>
+                <Table.Td className="from-600 end">{formatCount(topic.frames)}</Table.Td>
                 <Table.Td className="end">
                   <Bytes value={topic.bytes} />
                 </Table.Td>
                 <Table.Td className="end">{formatCount(topic.records)}</Table.Td>
-                <Table.Td className="from-640 end">{formatCount(topic.sessions)}</Table.Td>
+                <Table.Td className="from-600 end">{formatCount(topic.sessions)}</Table.Td>
                 {lossy && (
                   <Table.Td className="end" title="Bytes that the format could not keep, and records cut at its limit">
                     <Bytes value={topic.skippedBytes} />, {formatCount(topic.cutRecords)} cut
@@ -75,10 +75,10 @@ export function Sessions({ sensor: { sessions } }: { sensor: Sensor }) {
           <Table.Tr>
             <Table.Th>Type</Table.Th>
             <Table.Th>From</Table.Th>
-            <Table.Th className="from-640 end">For</Table.Th>
-            <Table.Th className="from-640 end">Frames</Table.Th>
-            <Table.Th className="end">Bytes</Table.Th>
-            <Table.Th className="end">Last frame</Table.Th>
+            <Table.Th className="from-600 end">For</Table.Th>
+            <Table.Th className="from-600 end">Frames</Table.Th>
+            <Table.Th className="from-600 end">Bytes</Table.Th>
+            <Table.Th className="from-600 end">Last frame</Table.Th>
             {may && (
               <Table.Th>
                 <span className="only-read">Actions</span>
@@ -90,21 +90,23 @@ export function Sessions({ sensor: { sessions } }: { sensor: Sensor }) {
           {sessions.map((session) => (
             <Table.Tr key={`${session.address} ${session.port} ${session.topic}`}>
               <Table.Td className="mono">{session.topic}</Table.Td>
-              <Table.Td className="mono nowrap">
+              <Table.Td className="mono whole-from-600">
                 {session.address}:{session.port}
                 {session.usesPreviousKey === true && (
-                  <span className="dimmed" title="It still has the key that was replaced">
-                    {' '}
+                  <div className="dimmed" title="It still has the key that was replaced">
                     key before
-                  </span>
+                  </div>
                 )}
+                <div className="to-600">
+                  <Bytes value={session.bytes} />
+                </div>
               </Table.Td>
-              <Table.Td className="from-640 end nowrap">{formatSpan(now - session.since)}</Table.Td>
-              <Table.Td className="from-640 end">{formatCount(session.frames)}</Table.Td>
-              <Table.Td className="end">
+              <Table.Td className="from-600 end nowrap">{formatSpan(now - session.since)}</Table.Td>
+              <Table.Td className="from-600 end">{formatCount(session.frames)}</Table.Td>
+              <Table.Td className="from-600 end">
                 <Bytes value={session.bytes} />
               </Table.Td>
-              <Table.Td className="end">
+              <Table.Td className="from-600 end">
                 <Time at={session.lastFrameAt} ago />
               </Table.Td>
               {may && (

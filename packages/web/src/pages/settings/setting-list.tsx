@@ -46,23 +46,24 @@ export function SettingList() {
                 <Table.Tr>
                   <Table.Th>Setting</Table.Th>
                   <Table.Th>Value</Table.Th>
-                  <Table.Th className="from-640">From</Table.Th>
-                  <Table.Th className="from-1000">What it is</Table.Th>
+                  <Table.Th className="from-600">From</Table.Th>
+                  <Table.Th className="from-900">What it is</Table.Th>
                 </Table.Tr>
               </Table.Thead>
               <Table.Tbody>
                 {shown.map(({ name, value, source, description }) => (
                   <Table.Tr key={name}>
-                    <Table.Td className="mono" title={description}>
-                      {name}
+                    <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                      <span className="mono">{name}</span>
+                      <div className="to-900">{description}</div>
                     </Table.Td>
-                    <Table.Td className="mono" style={{ overflowWrap: 'anywhere' }}>
+                    <Table.Td className="mono" style={{ overflowWrap: 'anywhere', minWidth: 120 }}>
                       {value === null ? <span className="dimmed">not set</span> : String(value)}
                     </Table.Td>
-                    <Table.Td className="from-640 nowrap">
+                    <Table.Td className="from-600 nowrap">
                       {source === 'default' ? <span className="dimmed">default</span> : source}
                     </Table.Td>
-                    <Table.Td className="from-1000 dimmed">{description}</Table.Td>
+                    <Table.Td className="from-900 dimmed">{description}</Table.Td>
                   </Table.Tr>
                 ))}
               </Table.Tbody>

@@ -24,10 +24,10 @@ export function HeldArchive({ files }: { files: Schemas['Retention']['archive'] 
               <Table.Th>Type</Table.Th>
               <Table.Th className="end">Files</Table.Th>
               <Table.Th className="end">Bytes</Table.Th>
-              <Table.Th className="from-640 end">A day</Table.Th>
-              <Table.Th className="from-1000 end">On hold</Table.Th>
-              <Table.Th className="from-1000 end">Priority</Table.Th>
-              <Table.Th className="from-640 end">Removed</Table.Th>
+              <Table.Th className="from-600 end">A day</Table.Th>
+              <Table.Th className="from-900 end">On hold</Table.Th>
+              <Table.Th className="from-900 end">Priority</Table.Th>
+              <Table.Th className="from-600 end">Removed</Table.Th>
               <Table.Th className="end">Oldest</Table.Th>
             </Table.Tr>
           </Table.Thead>
@@ -39,14 +39,14 @@ export function HeldArchive({ files }: { files: Schemas['Retention']['archive'] 
                 <Table.Td className="end">
                   <Bytes value={held.bytes} />
                 </Table.Td>
-                <Table.Td className="from-640 end">
+                <Table.Td className="from-600 end">
                   {held.bytesPerDay === null ? '–' : <Bytes value={held.bytesPerDay} />}
                 </Table.Td>
-                <Table.Td className="from-1000 end">
+                <Table.Td className="from-900 end">
                   <Bytes value={held.heldBytes} />
                 </Table.Td>
-                <Table.Td className="from-1000 end">{held.priority}</Table.Td>
-                <Table.Td className="from-640 end" title={`${formatCount(held.removedFiles)} files`}>
+                <Table.Td className="from-900 end">{held.priority}</Table.Td>
+                <Table.Td className="from-600 end" title={`${formatCount(held.removedFiles)} files`}>
                   <Bytes value={held.removedBytes} />
                 </Table.Td>
                 <Table.Td className="end">
@@ -81,10 +81,10 @@ export function HeldJournal({ topics }: { topics: Schemas['Retention']['journal'
             <Table.Tr>
               <Table.Th>Type</Table.Th>
               <Table.Th className="end">Bytes</Table.Th>
-              <Table.Th className="from-640 end">Items</Table.Th>
-              <Table.Th className="from-1000 end">Segments</Table.Th>
-              <Table.Th>The oldest is kept for</Table.Th>
-              <Table.Th className="from-640 end">Oldest</Table.Th>
+              <Table.Th className="end">Items</Table.Th>
+              <Table.Th className="from-900 end">Segments</Table.Th>
+              <Table.Th className="from-600">The oldest is kept for</Table.Th>
+              <Table.Th className="from-600 end">Oldest</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -94,14 +94,14 @@ export function HeldJournal({ topics }: { topics: Schemas['Retention']['journal'
                 <Table.Td className="end">
                   <Bytes value={bytes} />
                 </Table.Td>
-                <Table.Td className="from-640 end" title={formatCount(records)}>
+                <Table.Td className="end" title={formatCount(records)}>
                   {formatShort(records)}
                 </Table.Td>
-                <Table.Td className="from-1000 end">{formatCount(segments)}</Table.Td>
-                <Table.Td style={{ overflowWrap: 'anywhere' }}>
+                <Table.Td className="from-900 end">{formatCount(segments)}</Table.Td>
+                <Table.Td className="from-600" style={{ overflowWrap: 'anywhere' }}>
                   {waitsFor === null ? '–' : (WAITS[waitsFor] ?? waitsFor)}
                 </Table.Td>
-                <Table.Td className="from-640 end">
+                <Table.Td className="from-600 end">
                   <Time at={oldest} ago never="–" />
                 </Table.Td>
               </Table.Tr>

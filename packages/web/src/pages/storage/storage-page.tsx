@@ -155,10 +155,10 @@ function Erasures({ erasures }: { erasures: Retention['erasures'] }) {
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Sensor</Table.Th>
-            <Table.Th className="from-640">By</Table.Th>
+            <Table.Th className="from-600">By</Table.Th>
             <Table.Th>State</Table.Th>
             <Table.Th className="end">Files</Table.Th>
-            <Table.Th className="from-640 end">In the journal</Table.Th>
+            <Table.Th className="from-600 end">In the journal</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -167,7 +167,7 @@ function Erasures({ erasures }: { erasures: Retention['erasures'] }) {
               <Table.Td>
                 <Uuid value={sensor} />
               </Table.Td>
-              <Table.Td className="from-640">{by}</Table.Td>
+              <Table.Td className="from-600">{by}</Table.Td>
               <Table.Td>
                 {doneAt === null ? (
                   <Tone tone="warn">{waitsFor === null ? 'going on' : `waits for ${waitsFor}`}</Tone>
@@ -180,7 +180,7 @@ function Erasures({ erasures }: { erasures: Retention['erasures'] }) {
               <Table.Td className="end">
                 {formatCount(files)}, <Bytes value={fileBytes} />
               </Table.Td>
-              <Table.Td className="from-640 end">
+              <Table.Td className="from-600 end">
                 <Bytes value={journalBytes} />
               </Table.Td>
             </Table.Tr>

@@ -66,12 +66,12 @@ function TypeTable({
       <Table.Thead>
         <Table.Tr>
           <Table.Th>Type</Table.Th>
-          <Table.Th>What it carries</Table.Th>
-          <Table.Th className="from-640 end">Connections</Table.Th>
-          <Table.Th className="from-640 end">Queues</Table.Th>
-          <Table.Th className="from-640 end">Items held</Table.Th>
+          <Table.Th className="from-600">What it carries</Table.Th>
+          <Table.Th className="from-900 end">Connections</Table.Th>
+          <Table.Th className="from-600 end">Queues</Table.Th>
+          <Table.Th className="from-600 end">Items held</Table.Th>
           <Table.Th className="end">In the journal</Table.Th>
-          <Table.Th className="from-640">Accepted</Table.Th>
+          <Table.Th className="from-900">Accepted</Table.Th>
           {may && (
             <Table.Th w={50}>
               <span className="only-read">Actions</span>
@@ -88,19 +88,20 @@ function TypeTable({
                 <Link to="/sensors" search={{ type: name }} className="plain mono" title="Who sends it">
                   {name}
                 </Link>
+                <div className="to-600">{title}</div>
               </Table.Td>
-              <Table.Td>{title}</Table.Td>
-              <Table.Td className="from-640 end">
+              <Table.Td className="from-600">{title}</Table.Td>
+              <Table.Td className="from-900 end">
                 {formatCount(server?.sessions.filter((session) => session.topic === name).length ?? 0)}
               </Table.Td>
-              <Table.Td className="from-640 end">
+              <Table.Td className="from-600 end">
                 {formatCount(server?.queues.filter((queue) => queue.topic === name).length ?? 0)}
               </Table.Td>
-              <Table.Td className="from-640 end">{formatCount(topic?.records ?? 0)}</Table.Td>
+              <Table.Td className="from-600 end">{formatCount(topic?.records ?? 0)}</Table.Td>
               <Table.Td className="end">
                 <Bytes value={topic?.bytes ?? 0} />
               </Table.Td>
-              <Table.Td className="from-640">
+              <Table.Td className="from-900">
                 <Time at={createdAt} ago />
               </Table.Td>
               {may && (
