@@ -70,15 +70,23 @@ export function Chart({
       {
         width,
         height: HEIGHT,
-        padding: [8, 8, 0, 0],
+        // The last mark on the axis of times is written half beyond its end.
+        padding: [8, 18, 0, 0],
         cursor: { drag: { x: false, y: false } },
         scales: {
-          x: { range: (_plot, first, last) => [span === undefined ? first : last - span / 1000, last] },
+          x: {
+            range: ({ data: [[one = 0, other = one]] }, first, last) => [
+              span === undefined ? first : last - span / 1000,
+              // A bar stands from the beginning of its period to the end.
+              bars ? last + other - one : last,
+            ],
+          },
           y: { range: (_plot, _least, most) => [0, most > 0 ? most * 1.1 : 1] },
         },
         axes: [
           {
             ...axis,
+            size: 30,
             space: 80,
             values: (_plot, splits, _axis, _space, step) => splits.map((at) => timeMark(at * 1000, step)),
           },
@@ -89,12 +97,13 @@ export function Chart({
           ...series.map(({ name }, at) => ({
             label: name,
             stroke: colour(at),
-            width: 1.5,
+            // A bar of nothing has no line either.
+            width: bars ? 0 : 1.5,
             points: { show: false },
             ...(series.length === 1 && { fill: `${colour(at)}26` }),
             ...(bars &&
               uPlot.paths.bars !== undefined && {
-                paths: uPlot.paths.bars({ size: [0.8, 40] }),
+                paths: uPlot.paths.bars({ size: [0.8, 40], align: 1 }),
                 fill: `${colour(at)}${series.length === 1 ? 'b0' : '80'}`,
               }),
           })),

@@ -21,8 +21,9 @@ export function LiveChart({ minutes, at }: { minutes: Schemas['Overview']['rates
   const [unit, setUnit] = useState<Unit>('bytes');
   const live = useMemo(() => ({ times: rates.map((each) => each.at), series: byType(rates, unit) }), [rates, unit]);
   const hour = useMemo(() => {
-    const values = minutes[unit].map((value) => value / 60);
-    const first = at - (at % MINUTE_MS) - (values.length - 1) * MINUTE_MS;
+    // The last one still goes on: it would look as if less came.
+    const values = minutes[unit].slice(0, -1).map((value) => value / 60);
+    const first = at - (at % MINUTE_MS) - values.length * MINUTE_MS;
     return { times: values.map((_, minute) => first + minute * MINUTE_MS), series: [{ name: 'All types', values }] };
   }, [minutes, unit, at]);
   const { times, series } = span === 'live' ? live : hour;
