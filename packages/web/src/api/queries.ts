@@ -70,13 +70,16 @@ export const alerts = queryOptions({
   refetchInterval: REFRESH_MS,
 });
 
-/** Those of these sensors that are there; the first hundred. */
+/** So many silent sensors are shown one by one. */
+export const SILENT_SHOWN = 100;
+
+/** Those of these sensors that are there; the first `SILENT_SHOWN`. */
 export const silentSensors = (uuids: readonly string[]) =>
   queryOptions({
     queryKey: ['sensors', 'silent', uuids],
     queryFn: async () => {
       const asked = uuids
-        .slice(0, 100)
+        .slice(0, SILENT_SHOWN)
         .map((uuid) => answered(api.GET('/api/v1/sensors/{uuid}', { params: { path: { uuid } } })));
       const found = await Promise.allSettled(asked);
       return found.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));

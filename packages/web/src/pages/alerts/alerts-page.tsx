@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { useAction } from '../../api/action.ts';
 import { answered, api, type Schemas } from '../../api/client.ts';
-import { alerts, silentSensors } from '../../api/queries.ts';
+import { alerts, SILENT_SHOWN, silentSensors } from '../../api/queries.ts';
 import { ButtonLink } from '../../parts/button-link.tsx';
 import { formatCount, formatSpan } from '../../parts/format.ts';
 import { Loaded } from '../../parts/loaded.tsx';
@@ -88,14 +88,14 @@ function Silent({ uuids }: { uuids: readonly string[] }) {
     <Panel flush title={`Silent now${uuids.length === 0 ? '' : ` (${formatCount(uuids.length)})`}`}>
       {uuids.length === 0 ? (
         <Empty
-          title="Every watched sensor sends"
+          title="No watched sensor is silent"
           action={
             <ButtonLink to="/sensors" variant="default" size="xs">
               To the sensors
             </ButtonLink>
           }
         >
-          A sensor is watched once it has an expected interval: edit it to set one.
+          A sensor is watched once it has an expected interval: set one on its page, among its rules.
         </Empty>
       ) : (
         <Loaded query={query}>
@@ -122,6 +122,13 @@ function Silent({ uuids }: { uuids: readonly string[] }) {
                     </Table.Td>
                   </Table.Tr>
                 ))}
+                {uuids.length > SILENT_SHOWN && (
+                  <Table.Tr>
+                    <Table.Td colSpan={3} className="dimmed">
+                      and {formatCount(uuids.length - SILENT_SHOWN)} more
+                    </Table.Td>
+                  </Table.Tr>
+                )}
               </Table.Tbody>
             </Table>
           )}

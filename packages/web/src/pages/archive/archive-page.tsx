@@ -34,8 +34,11 @@ export function ArchivePage() {
           placeholder="Sensor's uuid"
           value={sensor}
           onChange={(event) => setSensor(event.currentTarget.value)}
-          style={{ flex: '1 1 260px', maxWidth: 400 }}
+          style={{ flex: '1 1 220px', maxWidth: 400 }}
         />
+        <Button type="submit" variant="default">
+          Show
+        </Button>
         <Select
           aria-label="Type"
           placeholder="Any type"
@@ -44,10 +47,8 @@ export function ArchivePage() {
           value={search.type ?? null}
           onChange={(type) => void navigate({ search: (before) => ({ ...before, type: type ?? undefined }) })}
           data={(accepted.data?.items ?? []).map(({ name, title }) => ({ value: name, label: `${name} · ${title}` }))}
+          style={{ flex: '1 1 220px', maxWidth: 400 }}
         />
-        <Button type="submit" variant="default">
-          Show
-        </Button>
       </form>
       {behind.map(({ topic, lagMs, error }) => (
         <p key={topic} role="status" style={{ color: 'var(--d4-warn)', fontSize: 14 }}>

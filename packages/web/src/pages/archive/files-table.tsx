@@ -3,6 +3,7 @@ import { IconArchive, IconDownload } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { archivedFiles } from '../../api/queries.ts';
+import { ButtonLink } from '../../parts/button-link.tsx';
 import { Bytes } from '../../parts/bytes.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
@@ -25,9 +26,21 @@ export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; b
   const all = query.data.pages.flatMap(({ items }) => items);
   const files = brief ? all.slice(0, BRIEF_ROWS) : all;
   if (files.length === 0 && !query.hasNextPage) {
-    return (
-      <Empty icon={<IconArchive size={28} stroke={1.4} />} title="No files yet">
+    return brief || Object.keys(filter).length === 0 ? (
+      <Empty icon={<IconArchive size={30} stroke={1.4} />} title="No files yet">
         A file is finished when its period is over, or within seconds after a connection ends.
+      </Empty>
+    ) : (
+      <Empty
+        icon={<IconArchive size={30} stroke={1.4} />}
+        title="No file is like that"
+        action={
+          <ButtonLink to="/archive" variant="default">
+            Show all
+          </ButtonLink>
+        }
+      >
+        No finished file fits what you filter for.
       </Empty>
     );
   }

@@ -108,8 +108,7 @@ function Pending({ may }: { may: boolean }) {
         {({ items }) =>
           items.length === 0 ? (
             <Empty icon={<IconCircleCheck size={30} stroke={1.4} />} title="Nobody waits">
-              A sensor that is registered by its own, by a script or through the interface waits here until somebody
-              approves it.
+              A sensor that registers itself, or that a script registers, waits here until somebody approves it.
             </Empty>
           ) : (
             <Table>

@@ -37,6 +37,9 @@ export function MaltrailPage() {
           onChange={(event) => setText(event.currentTarget.value)}
           style={{ flex: '1 1 220px', maxWidth: 360 }}
         />
+        <Button type="submit" variant="default">
+          Show
+        </Button>
         <Select
           aria-label="Severity"
           placeholder="Any severity"
@@ -45,6 +48,7 @@ export function MaltrailPage() {
           value={search.severity ?? null}
           onChange={(severity) => change({ severity })}
           data={[...SEVERITIES]}
+          style={{ flex: '1 1 150px', maxWidth: 220 }}
         />
         <Select
           aria-label="Order"
@@ -52,10 +56,8 @@ export function MaltrailPage() {
           value={search.sort ?? 'last'}
           onChange={(sort) => change({ sort })}
           data={THREAT_ORDERS.map((value) => ({ value, label: ORDER_WORDS[value] }))}
+          style={{ flex: '1 1 150px', maxWidth: 220 }}
         />
-        <Button type="submit" variant="default">
-          Show
-        </Button>
       </form>
       <Chosen search={search} drop={(name) => change({ [name]: undefined })} />
       <Panel flush>

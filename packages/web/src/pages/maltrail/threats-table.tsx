@@ -4,6 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import type { Schemas } from '../../api/client.ts';
 import { threats } from '../../api/queries.ts';
+import { ButtonLink } from '../../parts/button-link.tsx';
 import { formatCount } from '../../parts/format.ts';
 import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
 import { Empty } from '../../parts/page.tsx';
@@ -22,9 +23,23 @@ export function ThreatsTable({ filter }: { filter: MaltrailSearch }) {
     return query.isError ? <ProblemAlert error={query.error} again={() => query.refetch()} /> : <SkeletonRows />;
   const found = query.data.pages.flatMap(({ items }) => items);
   if (found.length === 0 && !query.hasNextPage) {
-    return (
-      <Empty icon={<IconSpider size={28} stroke={1.4} />} title="No threats">
-        Nothing that Maltrail sensors have reported is like that.
+    const { sort: _, ...wanted } = filter;
+    return Object.keys(wanted).length === 0 ? (
+      <Empty icon={<IconSpider size={30} stroke={1.4} />} title="No threats yet">
+        Events that Maltrail sensors send, with the meta type <code>maltrail</code>, are gathered here by source and
+        trail. On the server, <code>d4 maltrail setup</code> accepts them and sends them on to a Maltrail server.
+      </Empty>
+    ) : (
+      <Empty
+        icon={<IconSpider size={30} stroke={1.4} />}
+        title="No threat is like that"
+        action={
+          <ButtonLink to="/maltrail" variant="default">
+            Show all
+          </ButtonLink>
+        }
+      >
+        Nothing fits what you search and filter for.
       </Empty>
     );
   }
