@@ -4,6 +4,7 @@ import {
   formatAgo,
   formatBytes,
   formatCount,
+  formatFull,
   formatShort,
   formatSpan,
   formatUtc,
@@ -65,6 +66,12 @@ test('spans are told by their largest unit', () => {
   assert.equal(formatAgo(0, 60_000), '1 min ago');
   assert.equal(formatAgo(3_600_000, 0), 'in 1 h');
   assert.equal(formatUtc(1_790_000_000_000), '2026-09-21 14:13:20 UTC');
+});
+
+test('days until a disk is full are counted', () => {
+  assert.equal(formatFull(2.34), 'full in 2.30 days at this rate');
+  assert.equal(formatFull(1_223.4), 'full in 1,223 days at this rate');
+  assert.equal(formatFull(4_000), 'not full within ten years at this rate');
 });
 
 test('spans of time are read, and written as they are read', () => {

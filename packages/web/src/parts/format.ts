@@ -52,7 +52,7 @@ const TEN_YEARS_DAYS = 3_650;
 /** When a disk is full at the present rate. @param days until then */
 export function formatFull(days: number): string {
   if (days > TEN_YEARS_DAYS) return 'not full within ten years at this rate';
-  return `full in ${formatShort(Math.round(days * 10) / 10)} days at this rate`;
+  return `full in ${days < 10 ? formatShort(Math.round(days * 10) / 10) : formatCount(days)} days at this rate`;
 }
 
 /** Moments so little ahead are now, ms. */

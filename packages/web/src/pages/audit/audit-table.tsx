@@ -59,7 +59,7 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
                 <Table.Td className="from-900 mono">{address}</Table.Td>
                 <Table.Td>
                   <Link to="/audit" search={{ kind }} className="plain">
-                    {kind}
+                    {action === 'event' ? kind.replaceAll('-', ' ') : kind.replace(/s$/, '')}
                   </Link>
                   {action !== 'event' && ` ${action}`}
                   <div className="to-600">

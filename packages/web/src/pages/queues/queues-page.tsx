@@ -30,7 +30,7 @@ export function QueuesPage() {
   );
   const unknown = server.data?.unknownQueueConsumers ?? [];
   return (
-    <Page title="Queues" about="What waits for analyzers, the oldest first" actions={add}>
+    <Page title="Queues" about="What waits for analyzers" actions={add}>
       <div style={{ display: 'grid', gap: 16 }}>
         <Panel flush>
           <Loaded query={query} rows={6}>

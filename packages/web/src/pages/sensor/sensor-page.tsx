@@ -172,7 +172,12 @@ function Limits({ sensor }: { sensor: Sensor }) {
     <Panel title="Limits">
       <Facts
         facts={[
-          ['Sent today (UTC)', <Bytes key="today" value={bytesToday} />],
+          [
+            'Sent today (UTC)',
+            <span key="today">
+              <Bytes value={bytesToday} /> with headers
+            </span>,
+          ],
           [
             'A day',
             maxBytesPerDay === null ? 'not limited' : <Quota key="day" used={bytesToday} most={maxBytesPerDay} />,

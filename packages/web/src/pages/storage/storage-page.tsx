@@ -90,7 +90,7 @@ function Disks({ data: { disks, forecast, lastRemoval, lastRunAt } }: { data: Re
             <p className="dimmed" style={{ margin: '4px 0 0', fontSize: 13 }}>
               {holds.join(' and ')} · {formatBytes(freeBytes)} free of {formatBytes(bytes)} ·{' '}
               {formatBytes(reserveBytes)} in reserve, never used for data
-              {freeInodes !== null && ` · ${formatShort(freeInodes)} files more`}
+              {freeInodes !== null && ` · room for ${formatShort(freeInodes)} more files`}
             </p>
           </div>
         ))}
