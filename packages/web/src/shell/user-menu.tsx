@@ -38,7 +38,7 @@ export function UserMenu({ compact = false }: { compact?: boolean }) {
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>
+        <Menu.Label style={{ overflowWrap: 'anywhere' }}>
           {mail} · {role}
         </Menu.Label>
         <div style={{ padding: '2px 8px 8px' }}>

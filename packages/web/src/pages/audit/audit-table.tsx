@@ -43,6 +43,7 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
                   <UnstyledButton
                     aria-expanded={open}
                     aria-label={`Details of record ${id}`}
+                    className={classes.open}
                     onClick={() => toggle(id)}
                   >
                     <Chevron size={15} aria-hidden="true" />
