@@ -56,17 +56,53 @@ export function attentionOf(context: ApiContext, states: SensorStates, silent: r
     disk(context),
     damaged(context),
     archiveFailing(context),
-    about('cloned', 'now', states.in('cloned'), 'sensor', 'may be cloned: two connections of one type are both active'),
-    about('silent', 'now', silent, 'watched sensor', 'has sent nothing for longer than expected'),
-    about('refused', 'soon', states.in('refused'), 'sensor', 'was refused when it last tried'),
-    about('over-quota', 'soon', states.in('over-quota'), 'sensor', 'has sent all that it may today'),
+    about(
+      'cloned',
+      'now',
+      states.in('cloned'),
+      'sensor may be cloned: two connections of one type are both active',
+      'sensors may be cloned: two connections of one type are both active',
+    ),
+    about(
+      'silent',
+      'now',
+      silent,
+      'watched sensor has sent nothing for longer than expected',
+      'watched sensors have sent nothing for longer than expected',
+    ),
+    about(
+      'refused',
+      'soon',
+      states.in('refused'),
+      'sensor was refused when it last tried',
+      'sensors were refused when they last tried',
+    ),
+    about(
+      'over-quota',
+      'soon',
+      states.in('over-quota'),
+      'sensor has sent all that it may today',
+      'sensors have sent all that they may today',
+    ),
     certificate(context),
     archiveBehind(context),
-    about('exporter-failing', 'soon', failing(context), 'exporter', 'cannot deliver; its records wait in the journal'),
+    about(
+      'exporter-failing',
+      'soon',
+      failing(context),
+      'exporter cannot deliver; its records wait in the journal',
+      'exporters cannot deliver; their records wait in the journal',
+    ),
     growing(context),
-    about('pending', 'soon', states.in('pending'), 'sensor', 'waits for approval'),
+    about('pending', 'soon', states.in('pending'), 'sensor waits for approval', 'sensors wait for approval'),
     knocking(context),
-    about('unproven', 'info', states.unproven, 'sensor', 'registered itself with the default key'),
+    about(
+      'unproven',
+      'info',
+      states.unproven,
+      'sensor registered itself with the default key',
+      'sensors registered themselves with the default key',
+    ),
   ];
   return found.filter((each) => each !== undefined);
 }
@@ -75,11 +111,11 @@ function about(
   kind: AttentionKind,
   urgency: Attention['urgency'],
   of: readonly string[],
-  what: string,
-  does: string,
+  one: string,
+  several: string,
 ): Attention | undefined {
   if (of.length === 0) return undefined;
-  const message = of.length === 1 ? `1 ${what} ${does}` : `${of.length} ${what}s: each ${does}`;
+  const message = `${of.length} ${of.length === 1 ? one : several}`;
   return { kind, urgency, message, count: of.length, of: of.slice(0, SHOWN) };
 }
 
@@ -160,8 +196,8 @@ function growing({ queues, monitor }: ApiContext): Attention | undefined {
     'queue-growing',
     'soon',
     found.map(({ uuid }) => uuid),
-    'queue',
-    'grows: more comes in than is taken',
+    'queue grows: more comes in than is taken',
+    'queues grow: more comes in than is taken',
   );
 }
 
@@ -169,5 +205,11 @@ function knocking({ registry, now }: ApiContext): Attention | undefined {
   const since = now() - KNOCK_MS;
   const knocks = registry.activity.knocks().filter(({ lastAt }) => lastAt >= since);
   const uuids = [...new Set(knocks.map(({ uuid }) => uuid as string))];
-  return about('knocking', 'info', uuids, 'sensor', 'knocks and is not registered');
+  return about(
+    'knocking',
+    'info',
+    uuids,
+    'sensor knocks and is not registered',
+    'sensors knock and are not registered',
+  );
 }

@@ -42,15 +42,23 @@ export function sensorFacets(registry: Registry, views: SensorViews): SensorFace
   };
 }
 
+/** Behind every text. */
+const LAST = '\u{10ffff}';
+
 const SORT_VALUES: Record<SensorSort, (sensor: Sensor, registry: Registry, views: SensorViews) => string | number> = {
   uuid: ({ uuid }) => uuid,
-  name: ({ name = '' }) => name.toLocaleLowerCase('en'),
+  name: shownName,
   mail: ({ mail }) => mail.toLocaleLowerCase('en'),
   state: (sensor, _registry, views) => SENSOR_STATES.indexOf(views.state(sensor).state),
   lastSeen: ({ uuid }, registry) => registry.activity.find(uuid)?.lastSeen ?? 0,
   bytesToday: (sensor, _registry, views) => views.bytesToday(sensor),
   createdAt: ({ createdAt }) => createdAt,
 };
+
+/** As lists show a sensor; those of which nothing can be shown are last. */
+function shownName({ name, description }: Sensor): string {
+  return (name || description).toLocaleLowerCase('en') || LAST;
+}
 
 function filterOf(registry: Registry, views: SensorViews, query: SensorQuery): (sensor: Listed) => boolean {
   const { registration, tag, mail } = query;
