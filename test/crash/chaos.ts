@@ -105,8 +105,9 @@ async function failMachines(
     }
   }
   if (whom !== 1) {
-    for (const consumer of consumers) consumer.fault();
+    for (const consumer of consumers) consumer.failing();
     await server.fail(fault, stopping);
+    for (const consumer of consumers) consumer.failed();
     failed.push(server);
   }
   for (const machine of failed) machine.start();

@@ -28,7 +28,8 @@ export class Consumer {
   readonly #key: string;
   readonly #numberOf: ItemNumber;
   readonly #streams = new Map<string, Taken>();
-  readonly #faults: number[] = [];
+  /** ms */
+  readonly #faults: { readonly from: number; to: number }[] = [];
   #running: Promise<void> | undefined;
   #stopped = false;
   /** The first thing that was wrong. */
@@ -49,9 +50,14 @@ export class Consumer {
     this.#running = this.#run();
   }
 
-  /** The server is about to fail. */
-  fault(): void {
-    this.#faults.push(performance.now());
+  /** The server fails until `failed`: it may go on for a while. */
+  failing(): void {
+    this.#faults.push({ from: performance.now(), to: Number.POSITIVE_INFINITY });
+  }
+
+  failed(): void {
+    const fault = this.#faults.at(-1);
+    if (fault !== undefined) fault.to = performance.now();
   }
 
   /** The latest number of a stream; -1 where nothing of it came. */
@@ -88,8 +94,8 @@ export class Consumer {
       this.again++;
       const takenAt = taken.times.get(number) ?? Number.NEGATIVE_INFINITY;
       // A further fault may come before anything can be popped again.
-      const faultAt = this.#faults.find((at) => at >= takenAt) ?? Number.POSITIVE_INFINITY;
-      this.window = Math.max(this.window, faultAt - takenAt);
+      const fault = this.#faults.find(({ to }) => to >= takenAt);
+      this.window = Math.max(this.window, (fault?.from ?? Number.POSITIVE_INFINITY) - takenAt);
     }
     taken.last = number;
     taken.times.set(number, now);
