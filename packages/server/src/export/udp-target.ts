@@ -17,7 +17,7 @@ const MALTRAIL_BYTES = 8_192;
 const PROBE_MS = 250;
 const WARN_AGAIN_MS = 10_000;
 /** Without a rate, so many datagrams are sent before it is looked whether one was refused. */
-const BURST = 128;
+const BURST = 256;
 
 /** What a UDP target is told. */
 export interface UdpTargetOptions {
