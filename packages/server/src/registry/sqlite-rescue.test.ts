@@ -95,8 +95,11 @@ test('a byte that changes within a value is seen, and the value taken from the c
   const { kept } = await fill(place);
   const [uuid = newSensorId()] = kept;
   const bytes = readFileSync(place.file);
-  const at = bytes.indexOf(`{"uuid":"${uuid}","key":"aes256gcm`) + 60;
-  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  const value = `{"uuid":"${uuid}","key":"aes256gcm`;
+  // A page that was split has left a copy behind, in space that is free now: which one is in use is not told by its place.
+  for (let at = bytes.indexOf(value); at !== -1; at = bytes.indexOf(value, at + 1)) {
+    bytes[at + 60] = (bytes[at + 60] ?? 0) ^ 1;
+  }
   writeFileSync(place.file, bytes);
   assert.match(inspectRegistry(place.file).join(), new RegExp(`document "${uuid}" of sensors`));
   const registry = await place.open();
