@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -210,6 +210,32 @@ test('a disk that somebody else fills up to the last byte: the server stays, say
   await sender.end();
   assert.deepEqual(await archivedLines(disk, sensor, sender.lines), upTo(sender.lines));
   await newSensor(disk, {});
+  assert.equal((await server.stop()).code, 0);
+});
+
+test('a disk that somebody else fills up for good: what is unfinished makes room, and the load goes on', async () => {
+  await using disk = await SmallDisk.launch('64m');
+  const { server, home } = disk;
+  await ask(server, '/types', { name: '3' });
+  const sensor = await newSensor(disk, {});
+  const sender = await Sender.connect(disk, sensor);
+  await sender.send(20 * MB);
+  // The file of the archive is written and stays open, for its period is not over.
+  const { bavail, bsize } = await until(
+    () => statfs(home),
+    ({ blocks, bavail: free, bsize: block }) => (blocks - free) * block > 1.7 * 20 * MB,
+  );
+  await writeFile(join(home, 'filler'), Buffer.alloc(bavail * bsize)).catch(() => {});
+  await sender.send(10 * MB);
+  await sender.end();
+  const files = async () => (await ask<ArchivedFilePage>(server, '/archive/files?type=3&limit=1000')).items;
+  const all = await until(files, (found) => sizeOf(found) >= sender.lines * LINE_BYTES);
+  // One after the other, with nothing left out, whether they are still there or not.
+  const ranges = all.toReversed().map(({ fromByte, toByte }) => [fromByte, toByte]);
+  assert.deepEqual(
+    ranges.map(([from]) => from),
+    [0, ...ranges.slice(0, -1).map(([, to]) => to)],
+  );
   assert.equal((await server.stop()).code, 0);
 });
 

@@ -28,6 +28,7 @@ const CLOSE: EntryDraft = { kind: ENTRY_KIND.close, flags: 0, pieces: [], bytes:
 interface Home {
   readonly root: string;
   readonly journal: Journal;
+  readonly slots: Slots;
   archiver(topic: string, progress?: Progress): Promise<TopicArchiver>;
 }
 
@@ -49,7 +50,7 @@ async function newHome(t: TestContext): Promise<Home> {
     await made.catchUp();
     return made;
   };
-  return { root, journal, archiver };
+  return { root, journal, slots, archiver };
 }
 
 function newStream(topic: string, sensor: SensorId = SENSOR, metaHeader?: string): StreamDefinition {
@@ -259,6 +260,68 @@ test('a write that fails is done again from the progress, with the same names an
   assert.equal((await contentOf(file)).toString(), 'a\n');
 });
 
+test('files that are finished early end between records, and are what the journal need not keep', async (t) => {
+  const { journal, archiver } = await newHome(t);
+  const topic = await journal.open('3');
+  const [whole, within] = [newStream('3'), newStream('3', OTHER)];
+  await topic.append(whole, 0, [data('one\n', 1)]);
+  await topic.append(within, 0, [data('begun\n', 1), data('a long ', 0, ENTRY_FLAG.first)]);
+  const role = await archiver('3');
+  await takeAll(role);
+  assert.equal(role.unfinishedBytes, 'one\nbegun\na long '.length);
+  const before = role.progress().sequence;
+  role.finishEarly(0);
+  await role.settle();
+  assert.deepEqual(await announcements(journal, '3'), [], 'none began before 1970');
+  role.finishEarly(Number.POSITIVE_INFINITY);
+  await role.settle();
+  const [early, ...more] = await announcements(journal, '3');
+  assert.ok(early !== undefined && more.length === 0);
+  assert.equal((await contentOf(early)).toString(), 'one\n');
+  assert.ok(role.progress().sequence > before);
+  await topic.append(within, 13, [data('record\n', 1, ENTRY_FLAG.last)]);
+  await takeAll(role);
+  role.finishEarly(Number.POSITIVE_INFINITY);
+  await role.settle();
+  assert.equal(role.unfinishedBytes, 0);
+  const last = (await announcements(journal, '3')).at(-1);
+  assert.ok(last !== undefined);
+  assert.equal((await contentOf(last)).toString(), 'begun\na long record\n');
+});
+
+test('on a full disk what is unfinished is removed, and made again when there is space', async (t) => {
+  const { root, journal, slots, archiver } = await newHome(t);
+  const topic = await journal.open('3');
+  const texts = Array.from({ length: 5 }, () => randomBytes(150_000).toString('hex'));
+  const streams = texts.map(() => newStream('3'));
+  for (const [i, stream] of streams.entries()) {
+    const text = texts[i] ?? '';
+    const halves = [text.slice(0, text.length / 2), text.slice(text.length / 2)];
+    await topic.append(
+      stream,
+      0,
+      halves.map((half) => data(half, 1)),
+    );
+  }
+  const role = await archiver('3');
+  await takeAll(role);
+  assert.equal((await filesBelow(root)).filter((name) => name.endsWith('.part')).length, texts.length);
+  // One is about to be finished.
+  await topic.append(streams[0] as StreamDefinition, texts[0]?.length ?? 0, [CLOSE]);
+  slots.refuse('the disk is full');
+  await assert.rejects(takeAll(role), { code: 'D4_DISK_FULL', message: 'the disk is full' });
+  const progress = role.progress();
+  await role.drop();
+  assert.deepEqual(await filesBelow(root), []);
+  slots.refuse(undefined);
+  const again = await archiver('3', progress);
+  await takeAll(again);
+  again.finishEarly(Number.POSITIVE_INFINITY);
+  await again.settle();
+  const contents = await Promise.all((await announcements(journal, '3')).map(contentOf));
+  assert.deepEqual(contents.map(String).toSorted(), texts.toSorted());
+});
+
 test('archives are exact under any mix of streams, cuts, restarts and old progress', async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant('data' as const), stream: fc.nat(3), lines: fc.integer({ min: 1, max: 40 }) }),
@@ -266,6 +329,7 @@ test('archives are exact under any mix of streams, cuts, restarts and old progre
     fc.record({ do: fc.constant('close' as const), stream: fc.nat(3) }),
     fc.record({ do: fc.constant('archive' as const) }),
     fc.record({ do: fc.constant('flush' as const) }),
+    fc.record({ do: fc.constant('finish' as const) }),
     fc.record({ do: fc.constant('save' as const) }),
     fc.record({ do: fc.constant('crash' as const), settles: fc.boolean() }),
   );
@@ -303,6 +367,8 @@ test('archives are exact under any mix of streams, cuts, restarts and old progre
           await role.takeBlock();
         } else if (action.do === 'flush') {
           await role.flushLargest();
+        } else if (action.do === 'finish') {
+          role.finishEarly(Number.POSITIVE_INFINITY);
         } else if (action.do === 'save') {
           saved = progressFrom(JSON.stringify(role.progress()));
         } else {

@@ -18,6 +18,8 @@ const SLOTS = 3;
 /** After a commit, so much may gather before the next look. */
 const GATHER_MS = 200;
 const SAVE_MS = 5_000;
+/** The same while the disk is nearly full, for the journal can let go only of what is before the place that was saved. */
+const SAVE_PRESSED_MS = 500;
 const RETRY_MS = 5_000;
 /** How long a stop may go on taking what is behind; the rest is done after the next start. */
 const STOP_MS = 1_000;
@@ -46,10 +48,15 @@ export interface Archive {
   status(): ArchiveStatus;
   /** About how many bytes it will write at the most, of what is committed and in no file yet. */
   waitingBytes(): number;
-  /** Writes nothing for this reason, until it is called again with undefined: the disk is nearly full. */
+  /**
+   * Writes nothing for this reason, until it is called again with undefined: the disk is full but for its reserve. What
+   * is unfinished is removed, and made again later.
+   */
   hold(reason: string | undefined): void;
   /** Finishes the files that are open as soon as it can, so that the journal need not keep what is in them. */
   finishFiles(): void;
+  /** Does so each time when there are more bytes of streams than this in open files; undefined: no matter how many. */
+  boundUnfinished(bytes: number | undefined): void;
   /** Ends what can be ended in time, saves where to go on, stops. */
   close(): Promise<void>;
 }
@@ -100,6 +107,7 @@ class JournalArchive implements Archive {
   #heldFor: string | undefined;
   /** Files that began before this are finished (ms since 1970). */
   #finishBefore = 0;
+  #mostUnfinished = Number.POSITIVE_INFINITY;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: ArchiveOptions) {
@@ -164,11 +172,15 @@ class JournalArchive implements Archive {
       this.#wakeUp();
     }
     this.#heldFor = reason;
-    this.#slots.hold(reason !== undefined);
+    this.#slots.refuse(reason);
   }
 
   finishFiles(): void {
     this.#finishBefore = Date.now();
+  }
+
+  boundUnfinished(bytes: number | undefined): void {
+    this.#mostUnfinished = bytes ?? Number.POSITIVE_INFINITY;
   }
 
   async close(): Promise<void> {
@@ -191,7 +203,8 @@ class JournalArchive implements Archive {
       await this.#sleep();
       this.#findTopics();
       for (const archived of this.#topics.values()) await this.#advance(archived);
-      if (Date.now() - this.#savedAt >= SAVE_MS) await this.#saveAll();
+      const isPressed = this.#mostUnfinished < Number.POSITIVE_INFINITY;
+      if (Date.now() - this.#savedAt >= (isPressed ? SAVE_PRESSED_MS : SAVE_MS)) await this.#saveAll();
     }
     // What was committed while the server stopped: the ends of sessions above all.
     for (const archived of this.#topics.values()) await this.#advance(archived);
@@ -230,11 +243,13 @@ class JournalArchive implements Archive {
   }
 
   async #advance(archived: Archived): Promise<void> {
-    if (this.#heldFor !== undefined || Date.now() < archived.retryAt) return;
+    if (this.#heldFor !== undefined) return this.#giveUp(archived);
+    if (Date.now() < archived.retryAt) return;
     try {
       archived.archiver ??= await this.#begin(archived.topic);
       const { archiver } = archived;
-      await archiver.cutStale(Date.now(), this.#finishBefore);
+      await archiver.cutStale(Date.now());
+      archiver.finishEarly(this.#finishBefore);
       while (this.#mayGoOn() && (await archiver.takeBlock())) await this.#bound();
       archived.error = undefined;
     } catch (error) {
@@ -258,8 +273,11 @@ class JournalArchive implements Archive {
     return archiver;
   }
 
-  /** Keeps what is held in memory within its bound. */
+  /** Keeps what is held in memory and what is unfinished within their bounds. */
   async #bound(): Promise<void> {
+    if (this.#unfinishedBytes() > this.#mostUnfinished) {
+      for (const { archiver } of this.#topics.values()) archiver?.finishEarly(Number.POSITIVE_INFINITY);
+    }
     while (this.#heldBytes() > MAX_HELD_BYTES) {
       let flushed = 0;
       for (const { archiver } of this.#topics.values()) flushed += (await archiver?.flushLargest()) ?? 0;
@@ -275,6 +293,13 @@ class JournalArchive implements Archive {
     return bytes;
   }
 
+  #unfinishedBytes(): number {
+    if (this.#mostUnfinished === Number.POSITIVE_INFINITY) return 0;
+    let bytes = 0;
+    for (const { archiver } of this.#topics.values()) bytes += archiver?.unfinishedBytes ?? 0;
+    return bytes;
+  }
+
   async #failed(archived: Archived, error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
     if (archived.error !== message) {
@@ -282,8 +307,15 @@ class JournalArchive implements Archive {
     }
     archived.error = message;
     archived.retryAt = Date.now() + RETRY_MS;
+    await this.#giveUp(archived);
+  }
+
+  /** What was finished need not be looked at again, so the journal may let go of it. */
+  async #giveUp(archived: Archived): Promise<void> {
     const { archiver } = archived;
     if (archiver === undefined) return;
+    await archiver.settle().catch(() => undefined);
+    await this.#save(archived);
     await archiver.drop();
     archived.filesFinished += archiver.filesFinished;
     archived.archiver = undefined;

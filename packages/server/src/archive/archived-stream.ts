@@ -42,6 +42,8 @@ export class ArchivedStream {
   rejectedTo = 0;
   open: OpenFile | undefined;
   fragments: Fragment[] = [];
+  /** Whether the entry looked at last does not end a record. */
+  isWithinRecord = false;
   /** A `cut` is on its way. */
   cutWanted = false;
   /** The sequence of its `close`. */

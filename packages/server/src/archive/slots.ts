@@ -1,35 +1,41 @@
+import { D4Error } from '@d4ts/protocol';
+
+interface Waiting {
+  readonly begin: () => void;
+  readonly refuse: (error: D4Error) => void;
+}
+
 /** Bounds how much work is under way at a time; what waits is done in order of arrival. */
 export class Slots {
   readonly #limit: number;
   #running = 0;
-  #held = false;
-  readonly #waiting: (() => void)[] = [];
+  #refusedFor: string | undefined;
+  #waiting: Waiting[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Begins nothing more, or lets what waits go on. */
-  hold(held: boolean): void {
-    this.#held = held;
-    while (!held && this.#running < this.#limit) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      this.#running += 1;
-      next();
-    }
+  /** Refuses what waits and all that comes, for this reason, until it is called again with undefined. */
+  refuse(reason: string | undefined): void {
+    this.#refusedFor = reason;
+    if (reason === undefined) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { refuse } of waiting) refuse(new D4Error('D4_DISK_FULL', reason));
   }
 
-  /** Runs `work` as soon as there is a slot. */
+  /** Runs `work` as soon as there is a slot. @throws D4Error `D4_DISK_FULL` where nothing is begun */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#held || this.#running >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
+    if (this.#refusedFor !== undefined) throw new D4Error('D4_DISK_FULL', this.#refusedFor);
+    if (this.#running < this.#limit) this.#running += 1;
+    else await new Promise<void>((begin, refuse) => this.#waiting.push({ begin, refuse }));
     try {
       return await work();
     } finally {
-      const next = this.#held ? undefined : this.#waiting.shift();
+      const next = this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
-      else next();
+      else next.begin();
     }
   }
 }

@@ -64,6 +64,7 @@ export class TopicArchiver {
   readonly #names: NameBook;
   readonly #held = new Set<Held>();
   readonly #work = new Set<Promise<void>>();
+  readonly #unfinished = new Set<PartFile>();
   readonly #catchUpTo: number;
   #sequence: number;
   #announcements: number;
@@ -122,7 +123,7 @@ export class TopicArchiver {
   async takeBlock(): Promise<boolean> {
     if (this.#failure !== undefined) throw this.#failure;
     const entries = await this.topic.read(this.#sequence, BLOCK_BYTES);
-    const level = this.lag(Date.now()) > BEHIND_MS ? 0 : 1;
+    const level = this.#level();
     for (const entry of entries) {
       if (entry.kind !== ENTRY_KIND.gap) this.#take(entry, level);
       this.#sequence = entry.sequence + 1;
@@ -144,16 +145,31 @@ export class TopicArchiver {
     return bytes;
   }
 
-  /**
-   * Asks the journal to cut the streams whose file's period is over though nothing came (rule 28).
-   * @param begunBefore so are those whose file began before this (ms since 1970)
-   */
-  async cutStale(now: number, begunBefore = 0): Promise<void> {
+  /** Asks the journal to cut the streams whose file's period is over though nothing came (rule 28). */
+  async cutStale(now: number): Promise<void> {
     for (const stream of this.#streams.values()) {
-      if (stream.open === undefined || stream.cutWanted) continue;
-      if (now < stream.open.endsAt && stream.open.firstTime >= begunBefore) continue;
+      if (stream.open === undefined || stream.cutWanted || now < stream.open.endsAt) continue;
       stream.cutWanted = true;
       await this.topic.cut(stream.definition);
+    }
+  }
+
+  /** Of streams in files that are open. */
+  get unfinishedBytes(): number {
+    let bytes = 0;
+    for (const { open } of this.#streams.values()) bytes += open === undefined ? 0 : open.to - open.from;
+    return bytes;
+  }
+
+  /**
+   * Finishes open files before their time, but not within a record, so that the journal need not keep what is in them
+   * (rule 28).
+   * @param begunBefore those whose first bytes came before this, ms since 1970
+   */
+  finishEarly(begunBefore: number): void {
+    for (const stream of this.#streams.values()) {
+      if (stream.open === undefined || stream.isWithinRecord || stream.open.firstTime >= begunBefore) continue;
+      this.#finish(stream, this.#level());
     }
   }
 
@@ -166,7 +182,8 @@ export class TopicArchiver {
   /** Removes the unfinished files: they are made again (rule 30). */
   async drop(): Promise<void> {
     while (this.#work.size > 0) await Promise.all(this.#work);
-    for (const { open } of this.#streams.values()) await open?.file.drop().catch(() => undefined);
+    for (const file of this.#unfinished) await file.drop().catch(() => undefined);
+    this.#unfinished.clear();
     this.#streams.clear();
   }
 
@@ -192,6 +209,10 @@ export class TopicArchiver {
     return { sequence, announcements, streams, names: this.#names.entries() };
   }
 
+  #level(): Level {
+    return this.lag(Date.now()) > BEHIND_MS ? 0 : 1;
+  }
+
   #take(entry: Entry, level: Level): void {
     const { id } = entry.stream;
     const stream = this.#streams.get(id) ?? new ArchivedStream(id);
@@ -213,6 +234,7 @@ export class TopicArchiver {
   }
 
   #takeData(stream: ArchivedStream, entry: Entry, level: Level): void {
+    stream.isWithinRecord = (entry.flags & GOES_ON) !== 0;
     const { archive, unfinished } = this.#format;
     const isRest = (entry.flags & ENTRY_FLAG.partial) !== 0 && unfinished === 'rest';
     if (archive.kind === 'per-record') this.#takeRecords(stream, archive, entry, level);
@@ -277,7 +299,7 @@ export class TopicArchiver {
     const announce = open.kind === 'stream' && this.#format.items === 'files';
     const { preamble } = stream;
     void this.#do(stream, open, async () => {
-      const finished = await this.#onDisk(() => open.file.finish(level));
+      const finished = await this.#finishFile(open.file, level);
       await this.#announce(stream, [announcementFor(stream, open, finished, open.kind, announce)]);
       if (open.kind === 'stream') stream.archivedPreamble(open.to, preamble);
     });
@@ -291,7 +313,7 @@ export class TopicArchiver {
     const file = this.#newFile(`${base}.rest`, folder);
     file.add(Buffer.from(entry.bytes));
     void this.#do(stream, entry, async () => {
-      const finished = await this.#onDisk(() => file.finish(level));
+      const finished = await this.#finishFile(file, level);
       await this.#announce(stream, [announcementFor(stream, rangeOf(entry), finished, 'rest', false)]);
     });
   }
@@ -332,7 +354,15 @@ export class TopicArchiver {
 
   #newFile(path: string, folder: readonly string[]): PartFile {
     const { folders } = this.#parts;
-    return new PartFile(join(folders.root, `${path}.gz`), this.held, () => folders.make(folder));
+    const file = new PartFile(join(folders.root, `${path}.gz`), this.held, () => folders.make(folder));
+    this.#unfinished.add(file);
+    return file;
+  }
+
+  async #finishFile(file: PartFile, level: Level): Promise<FinishedFile> {
+    const finished = await this.#onDisk(() => file.finish(level));
+    this.#unfinished.delete(file);
+    return finished;
   }
 
   #takeName(stream: ArchivedStream, time: number): string {

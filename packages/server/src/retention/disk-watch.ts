@@ -124,6 +124,12 @@ export class DiskWatch {
     return Math.max(256 * 1024, (freeBytes - next) / 4);
   }
 
+  /** Bytes from one mark to the next. */
+  get step(): number {
+    const { reserve, stop } = this.#verdict.marks.bytes;
+    return stop - reserve;
+  }
+
   status(): DiskStatus {
     const { bytes, freeBytes, inodes, freeInodes } = this.#facts;
     const { state, marks } = this.#verdict;

@@ -99,6 +99,7 @@ export class RetentionHome implements AsyncDisposable {
         recordGate: new RecordGate(),
         status: () => status,
         finishFiles: () => {},
+        boundUnfinished: () => {},
         waitingBytes: () => 0,
         hold: (reason) => {
           held.archive = reason;

@@ -54,7 +54,10 @@ export interface RetentionOptions {
   readonly registry: Registry;
   readonly journal: Journal;
   readonly queues: Pick<Queues, 'places' | 'giveUpBefore' | 'forgetBlocks'>;
-  readonly archive: Pick<Archive, 'root' | 'recordGate' | 'hold' | 'finishFiles' | 'status' | 'waitingBytes'>;
+  readonly archive: Pick<
+    Archive,
+    'root' | 'recordGate' | 'hold' | 'finishFiles' | 'boundUnfinished' | 'status' | 'waitingBytes'
+  >;
   /** The sensors' connections. */
   readonly sensors: Holdable & { expel(sensor: SensorId): Promise<void> };
   readonly disks: readonly DiskWatch[];
@@ -85,6 +88,7 @@ class PeriodicRetention implements Retention {
   #state: { readonly state: SpaceState; readonly reason: string | undefined; readonly since: number };
   #places: readonly QueuePlace[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
   #running: Promise<void> | undefined;
   #lookedAt = 0;
   /** When there was last too little space, and last not enough of it, on the monotonic clock. */
@@ -162,6 +166,7 @@ class PeriodicRetention implements Retention {
   async run(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
     this.#soon();
+    await this.#looking;
     await this.#running;
   }
 
@@ -203,6 +208,7 @@ class PeriodicRetention implements Retention {
     this.#stopping = true;
     clearTimeout(this.#timer);
     for (const stop of this.#stopListening.values()) stop();
+    await this.#looking;
     await this.#running;
   }
 
@@ -216,31 +222,38 @@ class PeriodicRetention implements Retention {
   /** As soon as what is under way is done. */
   #soon(): void {
     this.#ranAt = Number.NEGATIVE_INFINITY;
-    if (this.#running === undefined) this.#tick();
+    this.#tick();
   }
 
+  /** A run may take long while the disk goes on filling up, so looking at it does not wait for one. */
   #tick(): void {
     clearTimeout(this.#timer);
-    this.#running ??= this.#work().finally(() => {
-      this.#running = undefined;
+    this.#looking ??= this.#try(() => this.#look()).then(() => {
+      this.#looking = undefined;
+      this.#runIfDue();
       this.#next();
     });
   }
 
-  async #work(): Promise<void> {
-    const { log } = this.#options;
+  #runIfDue(): void {
+    const isUrgent = this.#erasures.pending || this.#state.state !== 'ok' || this.#error !== undefined;
+    const isDue = performance.now() - this.#ranAt >= (isUrgent ? RUN_AGAIN_MS : RUN_MS);
+    if (!isDue || this.#running !== undefined || this.#stopping) return;
+    this.#running = this.#try(() => this.#run()).then(() => {
+      this.#running = undefined;
+      this.#ranAt = performance.now();
+    });
+  }
+
+  async #try(work: () => Promise<void>): Promise<void> {
     try {
-      await this.#look();
-      const isUrgent = this.#erasures.pending || this.#state.state !== 'ok' || this.#error !== undefined;
-      if (performance.now() - this.#ranAt < (isUrgent ? RUN_AGAIN_MS : RUN_MS)) return;
-      await this.#run();
-      this.#error = undefined;
+      await work();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      if (message !== this.#error) log.error({ err: error }, 'retention cannot do what it has to: trying again');
+      if (message !== this.#error)
+        this.#options.log.error({ err: error }, 'retention cannot do what it has to: trying again');
       this.#error = message;
     }
-    this.#ranAt = performance.now();
   }
 
   /** Finds out how much space is left, and stops or lets go on whoever writes. */
@@ -278,6 +291,7 @@ class PeriodicRetention implements Retention {
       files?.verdict.full === true ? `the disk of ${files.path} is full but for its reserve` : undefined;
     sensors.hold(isStopped ? `the disk of ${journal.path} is full but for its reserve` : undefined);
     archive.hold(archiveReason);
+    archive.boundUnfinished(files === undefined || files.verdict.state === 'ok' ? undefined : files.step / 2);
     const reason = isStopped
       ? `the disk of ${journal.path} is full but for its reserve: no sensor is read until there is space`
       : (archiveReason ?? (now - this.#pressedAt < PRESSURE_MS ? pressureIn(disks) : undefined));
@@ -312,7 +326,7 @@ class PeriodicRetention implements Retention {
       const stop = journal.get(topic)?.onCommit(({ bytes }) => {
         if (!topic.startsWith('files/')) this.#growth.journal.add(topic, bytes);
         this.#committed += bytes;
-        if (this.#committed > this.#allowance && this.#running === undefined && !this.#stopping) this.#tick();
+        if (this.#committed > this.#allowance && this.#looking === undefined && !this.#stopping) this.#tick();
       });
       if (stop !== undefined) this.#stopListening.set(topic, stop);
     }
@@ -352,6 +366,7 @@ class PeriodicRetention implements Retention {
     }
     await this.#erasures.advance();
     this.#lastRunAt = this.#now();
+    this.#error = undefined;
     await this.#lookAtDisks();
     this.#holdWriters();
   }
