@@ -41,11 +41,11 @@ export class ForwardedStream implements Outgoing {
   }
 
   append(lines: RecordLines): void {
-    if (lines.ends.length === 0) return;
+    if (lines.count === 0) return;
     this.#chunks.push({ lines, offset: this.available, crc: this.#crc, delivered: 0 });
     this.#crc = runningCrc(this.#crc, lines.bytes);
     this.available += lines.bytes.length;
-    this.records += lines.ends.length;
+    this.records += lines.count;
     this.more.wake();
   }
 

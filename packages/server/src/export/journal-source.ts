@@ -1,15 +1,18 @@
 import type { SensorId } from '@d4ts/protocol';
 import type { Position, StreamDefinition, Topic } from '../journal/port.ts';
 import type { Outstanding, RecordBatch, RecordSource } from './port.ts';
+import { RecordLines } from './record-lines.ts';
 
-/** Records taken at a time. */
-const MAX_TAKE = 500;
+/** Records taken at a time at the most. */
+const MAX_TAKE = 100_000;
 const MAX_OUTSTANDING: Outstanding = { records: 200_000, bytes: 32 * 1024 * 1024 };
 
 /** A place in the items of a topic of the journal, as the queues read them. */
 export interface JournalItems {
   readonly waiting: number;
   take(count: number): Promise<{
+    /** Records one behind the other, with a newline behind each and none in them; then there are no `items`. */
+    readonly run?: { readonly bytes: Buffer; readonly count: number; readonly stream: StreamDefinition };
     readonly items: readonly Buffer[];
     readonly streams: readonly StreamDefinition[];
     readonly position: Position;
@@ -93,12 +96,14 @@ export class JournalSource implements RecordSource {
     while (!signal.aborted) {
       const committed = this.#commit(signal);
       try {
-        const { items, streams, position, lost } = await this.#items.take(MAX_TAKE);
+        const { run, items, streams, position, lost } = await this.#items.take(MAX_TAKE);
         if (lost > 0) this.#onMoved(lost);
-        if (items.length > 0) {
-          this.#taken += items.length;
+        const count = run?.count ?? items.length;
+        if (count > 0) {
+          this.#taken += count;
           this.#checkpoints.push({ taken: this.#taken, position });
-          return { records: items, streams };
+          if (run === undefined) return { records: items, streams };
+          return new RecordLines(run.bytes, run.count, undefined, run.stream);
         }
         await committed.promise;
       } finally {
@@ -145,8 +150,9 @@ export class JournalSource implements RecordSource {
     try {
       for (let left = more; left > 0; ) {
         const taken = await items.take(left);
-        if (taken.items.length === 0) break;
-        left -= taken.items.length;
+        const count = taken.run?.count ?? taken.items.length;
+        if (count === 0) break;
+        left -= count;
         this.#position = taken.position;
       }
       this.#settled = this.#delivered;

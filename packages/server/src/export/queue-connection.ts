@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import type { RecordLines } from './record-lines.ts';
-import { type Reply, ReplyError, ReplyReader } from './reply-reader.ts';
+import { type Reply, ReplyError, ReplyReader, type WantedItems } from './reply-reader.ts';
 
 /** A server that speaks the Redis protocol. */
 export interface QueueServer {
@@ -18,7 +18,7 @@ const NO_PASSWORD = /no password is set|without any password/;
 
 /** A request that waits for its answer. */
 interface Pending {
-  readonly items: { readonly most: number; readonly take: (lines: RecordLines) => void } | undefined;
+  readonly items: (WantedItems & { readonly take: (lines: RecordLines) => void }) | undefined;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
 }
@@ -38,7 +38,7 @@ export class QueueConnection {
   private constructor({ host, port }: QueueServer, silenceMs: number) {
     this.#silenceMs = silenceMs;
     const reader = new ReplyReader({
-      wantedItems: () => this.#pending[0]?.items?.most,
+      wantedItems: () => this.#pending[0]?.items,
       items: (lines) => this.#pending[0]?.items?.take(lines),
       reply: (reply) => this.#reply(reply),
     });
@@ -107,12 +107,12 @@ export class QueueConnection {
 
   /**
    * Asks for a list of items.
-   * @param most how many may come; the connection ends where more do
+   * @param wanted the connection ends where more come
    * @param take told of them as they come; what has come before the connection ends was told
    * @returns null or an empty list, when all have come
    */
-  askItems(most: number, take: (lines: RecordLines) => void, ...words: readonly string[]): Promise<Reply> {
-    return this.#ask(words, { most, take });
+  askItems(wanted: WantedItems, take: (lines: RecordLines) => void, ...words: readonly string[]): Promise<Reply> {
+    return this.#ask(words, { ...wanted, take });
   }
 
   /** Reads nothing for now: what is under way stays with the server, and its silence is ours. */

@@ -1,5 +1,9 @@
+import { D4Error } from '@d4ts/protocol';
+import type { StreamDefinition } from '../journal/port.ts';
 import { lines } from './framing.ts';
 import type { RecordBatch } from './port.ts';
+
+const NEWLINE = 0x0a;
 
 /**
  * Records as they came, in one run of bytes, a newline behind each: whoever sends lines sends these bytes, and a record
@@ -7,13 +11,21 @@ import type { RecordBatch } from './port.ts';
  */
 export class RecordLines implements RecordBatch {
   readonly bytes: Buffer;
-  /** For each record the offset behind its newline. */
-  readonly ends: readonly number[];
+  readonly count: number;
+  readonly #stream: StreamDefinition | undefined;
+  #ends: readonly number[] | undefined;
   #records: readonly Buffer[] | undefined;
+  #streams: readonly StreamDefinition[] | undefined;
 
-  constructor(bytes: Buffer, ends: readonly number[]) {
+  /**
+   * @param ends for each record the offset behind its newline; not needed of one record, or where none has a newline in it
+   * @param stream that all of them came in, where that is known
+   */
+  constructor(bytes: Buffer, count: number, ends?: readonly number[], stream?: StreamDefinition) {
     this.bytes = bytes;
-    this.ends = ends;
+    this.count = count;
+    this.#ends = ends;
+    this.#stream = stream;
   }
 
   /** Copies records that stand by themselves. */
@@ -23,7 +35,7 @@ export class RecordLines implements RecordBatch {
       end += record.length + 1;
       return end;
     });
-    return new RecordLines(lines(records), ends);
+    return new RecordLines(lines(records), records.length, ends);
   }
 
   get lines(): RecordLines {
@@ -35,10 +47,22 @@ export class RecordLines implements RecordBatch {
     return this.#records;
   }
 
+  get streams(): readonly StreamDefinition[] | undefined {
+    const stream = this.#stream;
+    if (stream !== undefined) this.#streams ??= Array.from({ length: this.count }, () => stream);
+    return this.#streams;
+  }
+
+  /** For each record the offset behind its newline. @throws {D4Error} D4_REDIS_PROTOCOL where there are not so many */
+  get ends(): readonly number[] {
+    this.#ends ??= this.count === 1 ? [this.bytes.length] : this.#findEnds();
+    return this.#ends;
+  }
+
   /** The records from the one with this index on, without their newlines. */
   recordsFrom(first: number): Buffer[] {
     const records: Buffer[] = [];
-    for (let i = first; i < this.ends.length; i++) records.push(this.bytes.subarray(this.#start(i), this.#end(i) - 1));
+    for (let i = first; i < this.count; i++) records.push(this.bytes.subarray(this.#start(i), this.#end(i) - 1));
     return records;
   }
 
@@ -47,16 +71,27 @@ export class RecordLines implements RecordBatch {
     return this.bytes.subarray(this.#start(index), this.#end(index));
   }
 
-  /** Whole lines of about `maxBytes` each, one behind the other; a longer line stands alone. */
+  /** Whole lines of about `maxBytes` each, up to twice that, one behind the other; a longer line stands alone. */
   *runs(maxBytes: number): Generator<{ readonly bytes: Buffer; readonly records: number }> {
-    const { ends } = this;
+    if (this.bytes.length <= 2 * maxBytes) {
+      if (this.count > 0) yield { bytes: this.bytes, records: this.count };
+      return;
+    }
     let first = 0;
-    for (let next = 1; next <= ends.length; next++) {
-      const isLast = next === ends.length;
+    for (let next = 1; next <= this.count; next++) {
+      const isLast = next === this.count;
       if (!isLast && this.#end(next) - this.#start(first) <= maxBytes) continue;
       yield { bytes: this.bytes.subarray(this.#start(first), this.#end(next - 1)), records: next - first };
       first = next;
     }
+  }
+
+  #findEnds(): number[] {
+    const { bytes } = this;
+    const ends: number[] = [];
+    for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) ends.push(at + 1);
+    if (ends.length === this.count && ends.at(-1) === bytes.length) return ends;
+    throw new D4Error('D4_REDIS_PROTOCOL', `${this.count} records came in ${ends.length} lines`);
   }
 
   #start(index: number): number {

@@ -7,11 +7,16 @@ import { type Reply, ReplyError, ReplyReader } from './reply-reader.ts';
 const MOST_ITEMS = 40;
 
 /** What a reader makes of bytes that come in pieces. Only answers whose number is in `lists` are lists of items. */
-function read(bytes: Buffer, sizes: readonly number[], lists: ReadonlySet<number> | 'all'): unknown[] {
+function read(
+  bytes: Buffer,
+  sizes: readonly number[],
+  lists: ReadonlySet<number> | 'all',
+  as: 'items' | 'runs' = 'items',
+): unknown[] {
   const replies: unknown[] = [];
   let items: string[] | undefined;
   const reader = new ReplyReader({
-    wantedItems: () => (lists === 'all' || lists.has(replies.length) ? MOST_ITEMS : undefined),
+    wantedItems: () => (lists === 'all' || lists.has(replies.length) ? { most: MOST_ITEMS, as } : undefined),
     items: (lines) => {
       items ??= [];
       items.push(...lines.records.map((record) => record.toString('latin1')));
@@ -31,6 +36,8 @@ function read(bytes: Buffer, sizes: readonly number[], lists: ReadonlySet<number
 }
 
 const bulk = (item: Buffer) => Buffer.concat([Buffer.from(`$${item.length}\r\n`), item, Buffer.from('\r\n')]);
+const runOf = (items: readonly Buffer[]) =>
+  Buffer.concat([Buffer.from(`:${items.length}\r\n`), bulk(RecordLines.of(items).bytes)]);
 const list = (items: readonly Buffer[]) => Buffer.concat([Buffer.from(`*${items.length}\r\n`), ...items.map(bulk)]);
 
 test('items are the same, however their bytes are cut up', () => {
@@ -72,6 +79,43 @@ test('every kind of answer, between lists of items, byte by byte', () => {
 for (const text of ['x', '*1\r\n+a\r\n', '*1\r\n$-1\r\n', '*1\r\n$1\r\nabc\r\n', '*x\r\n', ':1x\r\n', '$\r\n']) {
   test(`what is no answer is refused: ${JSON.stringify(text)}`, () => {
     assert.throws(() => read(Buffer.from(`${text}\r\n`), [100], 'all'), { code: 'D4_REDIS_PROTOCOL' });
+  });
+}
+
+test('runs of items are the same, however their bytes are cut up', () => {
+  const line = fc
+    .uint8Array({ maxLength: 60 })
+    .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 10 ? 0 : byte))));
+  const run = fc.oneof(
+    fc.array(line, { minLength: 1, maxLength: 8 }),
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => [Buffer.from(bytes)]),
+  );
+  const sizes = fc.array(fc.integer({ min: 1, max: 900 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(fc.array(fc.array(run, { maxLength: 5 }), { maxLength: 4 }), sizes, (answers, pieces) => {
+      const bytes = Buffer.concat(
+        answers.map((runs) => Buffer.concat([Buffer.from(`*${runs.length * 2}\r\n`), ...runs.map(runOf)])),
+      );
+      const texts = answers.map((runs) => runs.flat().map((each) => each.toString('latin1')));
+      assert.deepEqual(read(bytes, pieces, 'all', 'runs'), texts);
+    }),
+  );
+});
+
+for (const [text, message] of [
+  ['*1\r\n', /a run is missing/],
+  ['*82\r\n', /41 items come where 40 were asked for/],
+  ['*2\r\n$2\r\na\n\r\n', /a run begins with byte 36/],
+  ['*2\r\n:1\r\n:1\r\n', /the bytes of a run begin with byte 58/],
+  ['*2\r\n:0\r\n$0\r\n\r\n', /0 items come in a run/],
+  [`*4\r\n:39\r\n$78\r\n${'a\n'.repeat(39)}\r\n:2\r\n$4\r\na\nb\n\r\n`, /2 items come in a run where 1 are left/],
+  ['*2\r\n:3\r\n$2\r\na\n\r\n', /does not end where it should/],
+  ['*2\r\n:1\r\n$1\r\na\r\n', /does not end where it should/],
+  ['*2\r\n:1\r\n$67108866\r\n', /more than 67108864 bytes/],
+  ['*2\r\n:2\r\n$3\r\nab\n\r\n', /2 records came in 1 lines/],
+] as const) {
+  test(`what is no run is refused: ${JSON.stringify(text)}`, () => {
+    assert.throws(() => read(Buffer.from(text), [100], 'all', 'runs'), { code: 'D4_REDIS_PROTOCOL', message });
   });
 }
 

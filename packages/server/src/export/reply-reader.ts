@@ -7,10 +7,16 @@ export class ReplyError extends Error {}
 /** What a Redis server answers (RESP2). */
 export type Reply = string | number | Buffer | null | ReplyError | Reply[];
 
+/** How many items were asked for, and how they come: each by itself, or in runs behind the number of items in them. */
+export interface WantedItems {
+  readonly most: number;
+  readonly as: 'items' | 'runs';
+}
+
 /** Who is told of the answers, in the order of the requests. */
 export interface ReplyListener {
-  /** How many items were asked for, where the answer that begins now is a list of items, which `items` is told of piece by piece. */
-  wantedItems(): number | undefined;
+  /** What was asked for, where the answer that begins now is a list of items, which `items` is told of piece by piece. */
+  wantedItems(): WantedItems | undefined;
   /** Items of the answer under way. */
   items(lines: RecordLines): void;
   /** An answer is complete; of items there is the head alone: `null` or an empty list. */
@@ -47,7 +53,7 @@ interface OpenArray {
 
 /**
  * Cuts the bytes of a Redis server into answers. Items are not copied out one by one: each moves to where the one
- * before ends, over what stood between them, and a newline goes behind it.
+ * before ends, over what stood between them, and a newline goes behind it. Runs of items are not even looked into.
  */
 export class ReplyReader {
   readonly #listener: ReplyListener;
@@ -55,8 +61,10 @@ export class ReplyReader {
   /** What was read of the slab, and what of that is used up. */
   #filled = 0;
   #at = 0;
-  /** Items of the answer under way that are still to come; -1 where none is under way. */
+  /** Items or runs of the answer under way that are still to come; -1 where none is under way. */
   #missing = -1;
+  /** How many items the runs that are still to come may have; undefined where items come each by itself. */
+  #mostInRuns: number | undefined;
   /** The answer under way, the outermost first: the arrays of it that are not complete; and how much of it has come. */
   #open: OpenArray[] = [];
   #parts = 0;
@@ -84,8 +92,10 @@ export class ReplyReader {
     this.#filled += bytes;
     for (;;) {
       if (this.#missing > 0) {
-        this.#takeItems();
-        this.#tellItems();
+        if (this.#mostInRuns === undefined) {
+          this.#takeItems();
+          this.#tellItems();
+        } else this.#takeRuns(this.#mostInRuns);
         if (this.#missing > 0) return;
       }
       if (this.#missing === 0) {
@@ -97,11 +107,15 @@ export class ReplyReader {
       if (wanted !== undefined && this.#slab[this.#at] === MARKER.array) {
         const count = this.#number(this.#at + 1);
         if (count === MORE) return;
-        if (count > wanted) throw notAnAnswer(`${count} items come where ${wanted} were asked for`);
+        const { most, as } = wanted;
+        const items = as === 'runs' && count > 0 ? count / 2 : count;
+        if (items > most) throw notAnAnswer(`${items} items come where ${most} were asked for`);
+        if (!Number.isInteger(items)) throw notAnAnswer('a run is missing behind its number of items');
+        this.#mostInRuns = as === 'runs' ? most : undefined;
         this.#from = this.#at;
         this.#to = this.#at;
         this.#at = this.#behindLine(this.#at);
-        if (count >= 0) this.#missing = count;
+        if (count >= 0) this.#missing = items;
         else this.#listener.reply(null);
         continue;
       }
@@ -162,9 +176,35 @@ export class ReplyReader {
     this.#to = to;
   }
 
+  #takeRuns(mostItems: number): void {
+    const slab = this.#slab;
+    let most = mostItems;
+    for (; this.#missing > 0 && this.#at < this.#filled; this.#missing--) {
+      if (slab[this.#at] !== MARKER.integer) throw notAnAnswer(`a run begins with byte ${slab[this.#at]}`);
+      const count = this.#number(this.#at + 1);
+      const head = this.#behindLine(this.#at);
+      if (count === MORE || head === this.#filled) break;
+      if (slab[head] !== MARKER.bulk) throw notAnAnswer(`the bytes of a run begin with byte ${slab[head]}`);
+      const length = this.#number(head + 1);
+      if (length === MORE) break;
+      if (count < 1 || count > most) throw notAnAnswer(`${count} items come in a run where ${most} are left`);
+      if (length > MAX_ITEM_BYTES + 1) throw tooLong();
+      const start = this.#behindLine(head);
+      const end = start + length;
+      if (end + 2 > this.#filled) break;
+      const isEnded = slab[end] === CR && slab[end + 1] === LF;
+      if (length < count || !isEnded || slab[end - 1] !== LF) throw notAnAnswer('a run does not end where it should');
+      most -= count;
+      this.#at = end + 2;
+      this.#listener.items(new RecordLines(slab.subarray(start, end), count));
+    }
+    this.#mostInRuns = most;
+  }
+
   #tellItems(): void {
     if (this.#ends.length === 0) return;
-    const lines = new RecordLines(this.#slab.subarray(this.#from, this.#to), this.#ends);
+    const ends = this.#ends;
+    const lines = new RecordLines(this.#slab.subarray(this.#from, this.#to), ends.length, ends);
     this.#from = this.#to;
     this.#ends = [];
     this.#listener.items(lines);

@@ -120,7 +120,7 @@ export class UdpTarget implements ExportTarget {
     const { datagram } = this.#options;
     if (datagram === undefined) {
       const asLines = batch.lines ?? RecordLines.of(batch.records);
-      return { count: asLines.ends.length, at: (index) => asLines.line(index) };
+      return { count: asLines.count, at: (index) => asLines.line(index) };
     }
     const { records } = batch;
     // Each when its turn comes: its time stands in it.

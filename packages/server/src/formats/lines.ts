@@ -28,6 +28,7 @@ export function linesFormat(maxLineBytes: number = MAX_LINE_BYTES, options: Part
   return {
     name: options.name ?? 'lines',
     items: options.items ?? 'records',
+    isLines: true,
     maxRecordBytes: maxLineBytes,
     unfinished: 'record',
     archive: options.archive ?? textFiles('syslog.txt'),

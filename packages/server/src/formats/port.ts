@@ -56,6 +56,8 @@ export interface Format {
   readonly name: string;
   /** Whether consumers get records, or paths of finished files (rule 7). */
   readonly items: 'records' | 'files';
+  /** Whether a record is a line, and its item that line without its newline, or no item where the line is empty. */
+  readonly isLines?: boolean;
   /** The largest record, in bytes. */
   readonly maxRecordBytes: number;
   /** What an unfinished record at a stream's end is: a record, or a rest that is kept beside the file as `.rest` (rules 31, 36). */

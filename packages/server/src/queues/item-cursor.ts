@@ -3,11 +3,16 @@ import type { Format } from '../formats/port.ts';
 import type { Journal, Position, StreamDefinition, Topic, TopicLog } from '../journal/port.ts';
 import type { Registry } from '../registry/port.ts';
 import { ItemReader } from './item-reader.ts';
+import type { ItemRun } from './item-runs.ts';
 import { type ItemSource, openSource } from './item-source.ts';
 import { isRemoved, sourceTopic } from './queues.ts';
 
-/** Items, the streams that they came in, and the position behind them. */
+/** Items are taken one by one at the most so many together. */
+const MOST_SINGLE = 500;
+
+/** Items, the streams that they came in, and the position behind them: as they lie in the journal, or one by one. */
 export interface TakenItems {
+  readonly run?: ItemRun & { readonly stream: StreamDefinition };
   readonly items: readonly Buffer[];
   readonly streams: readonly StreamDefinition[];
   readonly position: Position;
@@ -84,14 +89,20 @@ export class ItemCursor {
   /** Takes up to `count` items; none where none are committed. */
   async take(count: number): Promise<TakenItems> {
     const items: Buffer[] = [];
-    this.#streams = [];
-    this.#reader.take(count, items);
-    while (items.length === 0 && this.#reader.behind) {
+    let run = this.#take(count, items);
+    while (run === undefined && items.length === 0 && this.#reader.behind) {
       await this.#reader.load();
-      this.#reader.take(count, items);
+      run = this.#take(count, items);
     }
     const lost = this.#reader.takeLost();
-    return { items, streams: this.#streams, position: await this.position(), lost };
+    return { ...(run && { run }), items, streams: this.#streams, position: await this.position(), lost };
+  }
+
+  #take(count: number, items: Buffer[]): TakenItems['run'] {
+    const run = this.#reader.takeRun(count);
+    this.#streams = [];
+    if (run === undefined) this.#reader.take(Math.min(count, MOST_SINGLE), items);
+    return run;
   }
 
   /** Where the next item is. One that has taken everything moves on with the end. */

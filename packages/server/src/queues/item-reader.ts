@@ -9,6 +9,7 @@ import {
   type StreamDefinition,
 } from '../journal/port.ts';
 import { pathIn } from './file-item.ts';
+import { type ItemRun, isRun } from './item-runs.ts';
 import type { ItemSource } from './item-source.ts';
 
 /** About how much is read from the journal at a time, in bytes; two such blocks are held while items are taken. */
@@ -119,6 +120,39 @@ export class ItemReader {
         this.#onTaken?.(stream.sensor, taken, stream, { sequence, record: this.#ordinal - taken - loaded.ordinal });
       }
       wanted -= taken;
+    }
+  }
+
+  /**
+   * Takes the items of one entry as they lie there, where the next one is the first of its entry, the entry is in memory,
+   * and they are lines. The listener is not told.
+   * @param most they are no more than this
+   * @returns undefined where it is not so: `take`, or `load`
+   */
+  takeRun(most: number): (ItemRun & { readonly stream: StreamDefinition }) | undefined {
+    if (this.#format.isLines !== true) return undefined;
+    for (;;) {
+      const loaded = this.#block[this.#blockAt];
+      if (loaded === undefined) {
+        if (!this.#swap()) return undefined;
+        continue;
+      }
+      const { entry } = loaded;
+      const { bytes, records: count, stream } = entry;
+      if (this.#at === 0) this.#enter(loaded);
+      if (
+        entry.kind !== ENTRY_KIND.file &&
+        (entry.flags & FRAGMENT) === 0 &&
+        (entry.kind !== ENTRY_KIND.data || count === 0)
+      ) {
+        this.#takeSpecial(entry, []);
+        continue;
+      }
+      const isWhole = entry.kind === ENTRY_KIND.data && (entry.flags & FRAGMENT) === 0 && this.#at === 0;
+      if (!isWhole || count > most || !isRun(bytes)) return undefined;
+      this.#ordinal += count;
+      this.#leave(entry);
+      return { bytes, count, stream };
     }
   }
 

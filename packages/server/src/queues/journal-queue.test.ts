@@ -159,6 +159,36 @@ test('what was popped is in the state that is saved until it has left', async (t
   assert.equal(queue.keptBytes, 0);
 });
 
+test('whole entries of lines are taken as they lie in the journal, all else item by item', async (t) => {
+  const { topic } = await topicIn(t);
+  const stream = newStream();
+  await topic.append(stream, 0, [draft('a\nb\r\nc\n', 3), draft('d\n\ne\n', 2)]);
+  const queue = await queueOn(topic);
+  const all = Number.POSITIVE_INFINITY;
+  const take = async (count: number, bytes = all): Promise<[string, number][]> =>
+    (await queue.popRuns(count, bytes)).runs.map((run) => [run.bytes.toString(), run.count]);
+  assert.deepEqual(await take(9), [['a\nb\r\nc\n', 3]]);
+  assert.deepEqual(await take(9), [['d\ne\n', 2]], 'an empty line is no item');
+  // What has not left comes again after a crash.
+  assert.equal(queue.keptBytes, 'ab\rcde'.length);
+  const again = await queueOn(topic, { cursor: await queue.cursor() });
+  assert.deepEqual(texts(await again.peek(9)), ['a', 'b\r', 'c', 'd', 'e']);
+
+  await topic.append(newStream(), 0, [draft('f\n', 1), draft('g\n', 1), draft('h\ni\nj\n', 3), draft('k\n', 1)]);
+  assert.deepEqual(await take(9, 1), [['f\n', 1]]);
+  assert.deepEqual(await take(3), [['g\n', 1]], 'no entry is taken apart behind others');
+  assert.deepEqual(await take(2), [['h\ni\n', 2]]);
+  assert.deepEqual(await take(9), [['j\nk\n', 2]]);
+  assert.deepEqual(await take(9), []);
+  queue.giveBack([Buffer.from('x'), Buffer.from('two\nlines'), Buffer.from('y')]);
+  assert.deepEqual(await take(9), [
+    ['y\n', 1],
+    ['two\nlines\n', 1],
+    ['x\n', 1],
+  ]);
+  assert.equal(queue.info().taken, 11);
+});
+
 test('what is given back is served first, in its order, and saved', async (t) => {
   const { topic } = await topicIn(t);
   await topic.append(newStream(), 0, [draft('a\nb\nc\nd\n', 4)]);
@@ -253,6 +283,8 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
       lines: fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 6 }),
     }),
     fc.record({ do: fc.constant('pop' as const), count: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({ do: fc.constant('run' as const), count: fc.integer({ min: 1, max: 8 }) }),
+    fc.record({ do: fc.constant('fragments' as const) }),
     fc.record({ do: fc.constant('back' as const) }),
     fc.record({ do: fc.constant('restart' as const) }),
     fc.record({ do: fc.constant('release' as const) }),
@@ -274,6 +306,18 @@ test('lengths and contents stay exact under any mix of appends, pops, give-backs
           await topic.append(stream, offset, [draft(text, items.length)]);
           offset += text.length;
           model.push(...items);
+        } else if (action.do === 'fragments') {
+          const [first, last] = [`${number++}-`, 'end\n'];
+          await topic.append(stream, offset, [draft(first, 0, ENTRY_FLAG.first), draft(last, 1, ENTRY_FLAG.last)]);
+          offset += first.length + last.length;
+          model.push(`${first}end`);
+        } else if (action.do === 'run') {
+          const taken = await queue.popRuns(action.count, Number.POSITIVE_INFINITY);
+          queue.letGo(taken);
+          held = [...taken.items];
+          assert.ok(held.length <= action.count && (held.length > 0 || model.length === 0));
+          assert.equal(held.length, taken.count);
+          assert.deepEqual(texts(held), model.splice(0, held.length));
         } else if (action.do === 'pop') {
           held = await popAway(queue, action.count);
           assert.deepEqual(texts(held), model.splice(0, action.count));

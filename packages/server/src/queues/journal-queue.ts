@@ -5,6 +5,7 @@ import type { CursorState, QueueDefinition, QueueFilter, ReplayState } from '../
 import { ClaimDesk } from './claim-desk.ts';
 import { type Claim, type Claims, isBefore, MAX_CLAIMED } from './claims.ts';
 import { ItemReader, type TakenListener } from './item-reader.ts';
+import { type ItemRun, ItemRuns, itemsOf, type Taken } from './item-runs.ts';
 import { currentFilters, type ItemSource, openSource } from './item-source.ts';
 import { readPlaces } from './placed-items.ts';
 import type { ClaimedItem, Queue, QueueInfo, Settled } from './port.ts';
@@ -75,7 +76,7 @@ export class JournalQueue implements Queue {
   #givenBackBytes: number;
   #side = new SideList();
   /** What was popped and may not have left the server, the oldest first. */
-  readonly #kept = new Set<readonly Buffer[]>();
+  readonly #kept = new Set<Taken>();
   /** Whether a state was asked for that has some of it. */
   #keptIsSaved = false;
   readonly #desk: ClaimDesk;
@@ -215,18 +216,37 @@ export class JournalQueue implements Queue {
     return popped.items;
   }
 
-  keep(items: readonly Buffer[]): void {
-    if (items.length > 0) this.#kept.add(items);
+  popRuns(count: number, mostBytes: number): ItemRuns | Promise<ItemRuns> {
+    const runs = this.#line === undefined ? this.#takeRuns(count, mostBytes) : undefined;
+    if (runs !== undefined) return runs;
+    return this.#wait(async () => {
+      if (this.#hasOnlyJournal && this.#reader.behind && !this.#closed) await this.#reader.load();
+      const loaded = this.#takeRuns(count, mostBytes);
+      if (loaded !== undefined) return loaded;
+      const items = await this.#popSlowly({ items: [], count, mostBytes, bytes: 0 });
+      const together = ItemRuns.of(items);
+      this.keep(together);
+      this.letGo(items);
+      return together;
+    });
   }
 
-  letGo(items: readonly Buffer[]): void {
-    if (this.#kept.delete(items) && this.#keptIsSaved) this.#changed();
+  keep(taken: Taken): void {
+    const count = taken instanceof ItemRuns ? taken.count : taken.length;
+    if (count > 0) this.#kept.add(taken);
+  }
+
+  letGo(taken: Taken): void {
+    if (this.#kept.delete(taken) && this.#keptIsSaved) this.#changed();
   }
 
   /** Bytes of what is kept: they are in every state that is saved. */
   get keptBytes(): number {
     let bytes = 0;
-    for (const items of this.#kept) for (const item of items) bytes += item.length;
+    for (const taken of this.#kept) {
+      if (taken instanceof ItemRuns) bytes += taken.bytes;
+      else for (const item of taken) bytes += item.length;
+    }
     return bytes;
   }
 
@@ -379,7 +399,7 @@ export class JournalQueue implements Queue {
       position = this.#positionNow();
     }
     const { runs: claims, items: unplaced } = this.#claims.saved();
-    const kept = [...this.#kept].flat();
+    const kept = [...this.#kept].flatMap(itemsOf);
     this.#keptIsSaved = kept.length > 0;
     const givenBack = [...kept, ...unplaced, ...this.#givenBack.toReversed()].map((item) => item.toString('base64'));
     const side = this.#side.items.map(({ sequence, saved: item }) => ({ sequence, item }));
@@ -511,6 +531,36 @@ export class JournalQueue implements Queue {
     }
     this.keep(items);
     return items;
+  }
+
+  /** Whether there are no items beside those of the journal. */
+  get #hasOnlyJournal(): boolean {
+    const others = this.#givenBack.length + this.#side.length + this.#replays.staged + this.#claims.returned;
+    return others === 0;
+  }
+
+  /** Takes whole entries that are in memory. @returns undefined where the next items cannot be had so */
+  #takeRuns(count: number, mostBytes: number): ItemRuns | undefined {
+    if (!this.#hasOnlyJournal) return undefined;
+    const runs: ItemRun[] = [];
+    let wanted = count;
+    for (let bytes = 0; wanted > 0 && bytes < mostBytes; ) {
+      const run = this.#reader.takeRun(wanted);
+      if (run === undefined) break;
+      runs.push(run);
+      this.#onTaken?.(run.stream.sensor, run.count);
+      wanted -= run.count;
+      bytes += run.bytes.length;
+    }
+    const lost = this.#reader.takeLost();
+    this.#dropped += lost;
+    if (runs.length === 0 && lost === 0) return undefined;
+    this.#changed();
+    if (runs.length === 0) return undefined;
+    const taken = new ItemRuns(runs);
+    this.#taken += taken.count;
+    this.keep(taken);
+    return taken;
   }
 
   /** Takes what is in memory, in pieces, so that it is known in time that the items are many bytes. */

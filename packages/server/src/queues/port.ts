@@ -1,6 +1,7 @@
 import type { SensorId } from '@d4ts/protocol';
 import type { Position, Topic } from '../journal/port.ts';
 import type { Actor, ReplayState } from '../registry/port.ts';
+import type { ItemRuns, Taken } from './item-runs.ts';
 import type { ReplayBatch } from './replays.ts';
 
 /** What is known of a queue at a moment. */
@@ -96,10 +97,12 @@ export interface Queue {
    * @param mostBytes no more are taken once they are so many bytes
    */
   pop(count: number, mostBytes?: number): Buffer[] | Promise<Buffer[]>;
+  /** As `pop`, but at least one if there is one, and as they lie in the journal where they can be had so. */
+  popRuns(count: number, mostBytes: number): ItemRuns | Promise<ItemRuns>;
   /** As after `pop`: what of that is handed on by itself is kept by itself. */
-  keep(items: readonly Buffer[]): void;
+  keep(taken: Taken): void;
   /** What was kept is with the consumer's system, or was given back: a crash does not bring it again. */
-  letGo(items: readonly Buffer[]): void;
+  letGo(taken: Taken): void;
   /**
    * Puts items back in front: the last of `items` is the next one popped (rule 24). Listeners of `onItems` are called.
    * @returns the new length

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Taken } from '../item-runs.ts';
 import type { Queue, Queues } from '../port.ts';
 import type { Gate, Rights } from './access.ts';
 import type { ReplyWriter } from './reply-writer.ts';
@@ -34,7 +35,7 @@ export interface Client {
   /** Answers these requests, of a transaction, before those that come next. */
   answerNext(requests: Buffer[][]): void;
   /** Says that items stand in the replies: they go back to their queue if the client is gone before they are sent. */
-  delivers(queue: Queue, items: readonly Buffer[]): void;
+  delivers(queue: Queue, taken: Taken): void;
   /** Closes the connection after the replies so far. */
   quit(): void;
   /** Closes the connection at once; the reason is logged. */

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { D4Error } from '@d4ts/protocol';
+import type { Taken } from '../item-runs.ts';
 import type { Queue } from '../port.ts';
 import { untake } from '../untake.ts';
 import type { Rights } from './access.ts';
@@ -23,7 +24,7 @@ const KEEP_ALIVE_MS = 60_000;
 
 interface Delivered {
   readonly queue: Queue;
-  readonly items: readonly Buffer[];
+  readonly taken: Taken;
 }
 
 /**
@@ -92,8 +93,8 @@ export class Connection implements Client {
     });
   }
 
-  delivers(queue: Queue, items: readonly Buffer[]): void {
-    this.#batch.push({ queue, items });
+  delivers(queue: Queue, taken: Taken): void {
+    this.#batch.push({ queue, taken });
   }
 
   answerNext(requests: Buffer[][]): void {
@@ -210,7 +211,7 @@ export class Connection implements Client {
 
   readonly #written = (error?: Error | null): void => {
     if (error) return;
-    for (const { queue, items } of this.#inFlight.shift() ?? []) queue.letGo(items);
+    for (const { queue, taken } of this.#inFlight.shift() ?? []) queue.letGo(taken);
   };
 
   /** A client that does not close its side in turn is closed. */
@@ -230,7 +231,7 @@ export class Connection implements Client {
     const unsent = [...this.#inFlight.flat(), ...this.#batch];
     this.#inFlight = [];
     this.#batch = [];
-    for (const { queue, items } of unsent.toReversed()) untake(queue, items, this.#context.log);
+    for (const { queue, taken } of unsent.toReversed()) untake(queue, taken, this.#context.log);
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { D4Error, parseSensorId, type SensorId } from '@d4ts/protocol';
+import { ItemRuns } from '../item-runs.ts';
 import type {
   NewQueue,
   Queue,
@@ -79,6 +80,11 @@ export class MemoryQueue implements Queue {
     const popped = this.#pops.then(() => this.#take(count));
     this.#pops = popped.catch(() => {});
     return popped;
+  }
+
+  popRuns(count: number): ItemRuns | Promise<ItemRuns> {
+    const popped = this.pop(count);
+    return popped instanceof Promise ? popped.then(ItemRuns.of) : ItemRuns.of(popped);
   }
 
   keep(): void {}

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { ItemRuns } from '../item-runs.ts';
 import type { Queue } from '../port.ts';
 import { untake } from '../untake.ts';
 import {
@@ -16,7 +17,7 @@ import {
 import { globTest } from './glob.ts';
 import { filledQueues, findQueue, formatQueueKey, parseQueueKey } from './queue-key.ts';
 import type { ReplyWriter } from './reply-writer.ts';
-import { take } from './take.ts';
+import { take, takeRuns } from './take.ts';
 import type { Delivery, WaitedKey } from './waiting-lines.ts';
 
 const SECONDS = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -41,6 +42,8 @@ export const QUEUE_COMMANDS: readonly Command[] = [
   { name: 'type', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: type },
   { name: 'keys', arity: 2, keys: [0, 0, 0], flags: ['readonly'], handle: keys },
   { name: 'scan', arity: -2, keys: [0, 0, 0], flags: ['readonly'], handle: scan },
+  // Ours: `RPOP key count` with less to write and to read for each item.
+  { name: 'd4.lines', arity: 3, keys: [1, 1, 1], flags: ['write', 'fast'], handle: popLines },
   // Ours: whether there is such a queue, which no command of Redis tells from an empty one.
   { name: 'd4.queue', arity: 2, keys: [1, 1, 1], flags: ['readonly', 'fast'], handle: isQueue },
   { name: 'dbsize', arity: 1, keys: [0, 0, 0], flags: ['readonly', 'fast'], handle: size },
@@ -84,6 +87,35 @@ function pop(...[context, client, args, out]: Parameters<CommandHandler>): Retur
     write: (to) => answer(items, to),
     abandon: () => {
       if (queue !== undefined) untake(queue, items, context.log);
+    },
+  }));
+}
+
+/**
+ * Answers with runs of items, for each the number of its items and its bytes: several that have no newline in them, or
+ * one of any bytes, with a newline behind each. They may be fewer than asked for though there are more.
+ */
+function popLines(...[context, client, args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {
+  const count = integer(args, 2);
+  if (count < 1) throw new ReplyError('ERR value is out of range, must be positive');
+  const queue = poppedQueue(context, client, argument(args, 1));
+  const answer = (taken: ItemRuns, to: typeof out): void => {
+    to.array(2 * taken.runs.length);
+    for (const run of taken.runs) {
+      to.integer(run.count);
+      to.bulk(run.bytes);
+    }
+    if (queue !== undefined) client.delivers(queue, taken);
+  };
+  const taken = queue === undefined ? new ItemRuns([]) : takeRuns(queue, count);
+  if (!(taken instanceof Promise)) {
+    answer(taken, out);
+    return undefined;
+  }
+  return taken.then((runs) => ({
+    write: (to) => answer(runs, to),
+    abandon: () => {
+      if (queue !== undefined) untake(queue, runs, context.log);
     },
   }));
 }

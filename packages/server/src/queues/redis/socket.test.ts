@@ -50,6 +50,15 @@ for (const mode of ['at once', 'later'] satisfies PopMode[]) {
       await client.expect('$1\r\na\r\n$1\r\nb\r\n*2\r\n$1\r\nc\r\n$1\r\nd\r\n*1\r\n$1\r\ne\r\n$-1\r\n*-1\r\n');
     });
 
+    it('gives runs of items to who wants them so', async () => {
+      queue.add('a', 'bc', 'two\nlines', 'd', 'e');
+      client.send(['D4.LINES', key, '4'], ['D4.LINES', key, '9'], ['D4.LINES', key, '9'], ['D4.LINES', UNKNOWN, '1']);
+      const first = '*6\r\n:2\r\n$5\r\na\nbc\n\r\n:1\r\n$10\r\ntwo\nlines\n\r\n:1\r\n$2\r\nd\n\r\n';
+      await client.expect(`${first}*2\r\n:1\r\n$2\r\ne\n\r\n*0\r\n*0\r\n`);
+      client.send(['D4.LINES', key, '0']);
+      await client.expect('-ERR value is out of range, must be positive\r\n');
+    });
+
     it('gives as many as asked for whenever they are there', async () => {
       const items = Array.from({ length: 3000 }, (_, i) => String(i));
       queue.add(...items);
@@ -276,7 +285,7 @@ describe('the Redis socket', () => {
     [['CLIENT', 'REPLY', 'OFF'], "-ERR unknown subcommand 'REPLY'. Try CLIENT ID, LIST, SETNAME, UNBLOCK."],
     [['CLIENT', 'UNBLOCK', '999'], ':0'],
     [['COMMAND', 'DOCS'], '*0'],
-    [['COMMAND', 'COUNT'], ':31'],
+    [['COMMAND', 'COUNT'], ':32'],
     [['RESET'], '+RESET'],
     [['LLEN'], "-ERR wrong number of arguments for 'llen' command"],
     [['RPOP', 'k', '-1'], '-ERR value is out of range, must be positive'],
@@ -309,7 +318,7 @@ describe('the Redis socket', () => {
     await client.line();
     await client.expect('# Clients\r\nconnected_clients:1\r\nmaxclients:3\r\nblocked_clients:0\r\n\r\n');
     await client.expect(
-      '$26\r\n# Persistence\r\nloading:0\r\n\r\n*31\r\n*6\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n',
+      '$26\r\n# Persistence\r\nloading:0\r\n\r\n*32\r\n*6\r\n$4\r\nping\r\n:-1\r\n*1\r\n+fast\r\n:0\r\n:0\r\n:0\r\n',
     );
   });
 
