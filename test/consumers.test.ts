@@ -289,6 +289,16 @@ test('a new queue is given the past by commands, which are audited', async (t) =
     await running.done('queue', 'rewind', lines, '--from', '2h', '--to', '1h', '--json'),
   );
   assert.equal(range.topic, '8');
+  for (const words of [
+    ['replay', lines, '--from', '2h', '--to', '1h', '--type', '3'],
+    ['rewind', lines, '--from', '2h', '--to', '1h'],
+  ]) {
+    const empty = await running.d4('queue', ...words);
+    assert.deepEqual(
+      [empty.code, empty.stderr],
+      [0, 'd4: there is nothing in that range: nothing comes of this replay\n'],
+    );
+  }
   const next = (await running.done('queue', 'replay', lines, '--from', '1h', '--type', '3')).trim();
   assert.equal(await running.done('queue', 'cancel-replay', lines, next), `replay ${next} is cancelled\n`);
   assert.equal((await ask<QueueView>(running, `/queues/${lines}`)).replays.at(-1)?.state, 'cancelled');
@@ -296,7 +306,7 @@ test('a new queue is given the past by commands, which are audited', async (t) =
   const { items } = await ask<AuditPage>(running, `/audit?key=${lines}`);
   assert.deepEqual(
     items.filter(({ action }) => action === 'event').map(({ kind }) => kind),
-    ['replay-cancelled', 'replay-started', 'replay-started', 'replay-started'],
+    ['replay-cancelled', ...Array(5).fill('replay-started')],
   );
   const [asked] = (await ask<AuditPage>(running, `/audit?kind=queue-rewound`)).items;
   assert.equal(asked?.key, fresh);

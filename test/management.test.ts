@@ -184,12 +184,30 @@ describe('the management commands', () => {
 
   it('accept types, each once', async () => {
     assert.match(await done('type add suricata-eve'), /^type suricata-eve is accepted\n$/);
-    await done('type add suricata-eve');
+    assert.equal(await done('type add suricata-eve'), 'type suricata-eve was accepted already\n');
     assert.match(await fails(1, 'type add Suricata-EVE'), /D4_CONFLICT/);
     assert.match(await fails(2, 'type add 255'), /D4_BAD_TYPE/);
     assert.match(await done('type list'), /^3 +log lines .*\n(.*\n)*suricata-eve +meta type /m);
     await done('type remove suricata-eve');
     assert.match(await fails(1, 'type remove suricata-eve'), /D4_NOT_FOUND/);
+  });
+
+  it('list queues by type, those of all sensors first, then by description', async () => {
+    const { uuid } = await addSensor();
+    for (const words of [
+      `8 --description a`,
+      `3 --description b`,
+      `3 --description a --group ${uuid}`,
+      `3 --description C`,
+    ]) {
+      await done(`queue add ${words}`);
+    }
+    const listed = await json<QueueView[]>('queue list');
+    assert.deepEqual(
+      listed.map(({ topic, description }) => `${topic} ${description}`),
+      ['3 b', '3 C', '3 a', '8 a'],
+    );
+    for (const queue of listed) await done(`queue remove ${queue.uuid}`);
   });
 
   it('make queues, and give their items byte for byte', async () => {

@@ -59,7 +59,10 @@ test('a sensor is erased on request, with what it began its streams with, and an
     files.filter(({ sensor }) => sensor === kept).every(({ path, state }) => state === 'there' && existsSync(path)),
   );
   assert.match(await server.done('archive', 'list', '--sensor', gone), /removed: erased/);
-  assert.match(await server.done('retention', 'show'), new RegExp(`${gone} .* 6, `));
+  const shown = await server.done('retention', 'show');
+  assert.match(shown, new RegExp(`${gone} .* 6, `));
+  assert.match(shown, /^JOURNAL OF .* OLDEST SEGMENT TO +IT WAITS FOR$/m);
+  assert.match(shown, /^files\/3 (.*\n)+files\/TYPE holds the announcements of finished files/m);
 
   // What it sends later is there, also after the server was killed.
   await server.send({ sensor: gone, type: 3 }, 'a new line\n');

@@ -78,7 +78,7 @@ describe('d4 server', () => {
     assert.notEqual(second.pid, first.pid);
   });
 
-  it('says which port is in use, and leaves nothing behind', async () => {
+  it('says which port is in use, and that a new home was made', async () => {
     const taken = createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
     const { port } = taken.address() as AddressInfo;
@@ -93,7 +93,10 @@ describe('d4 server', () => {
         result.stderr,
         new RegExp(`cannot listen for ${title}.* at 127\\.0\\.0\\.1:${port}: the port is in use`),
       );
-      assert.match(result.stderr, new RegExp(`choose another address with ${flag} HOST:PORT \\[D4_LISTEN\\]`));
+      assert.match(result.stderr, new RegExp(`choose another address with ${flag} HOST:PORT`));
+      // Of a home that was made, and is there from then on, it is said.
+      assert.equal(result.stderr.includes(`The home ${home} was made before that`), flag === '--listen');
+      assert.ok(existsSync(join(home, 'DEFAULT_PASSWORD')));
       assert.equal(existsSync(join(home, 'server.json')), false);
     }
     taken.close();

@@ -420,6 +420,31 @@ describe('the pages, in a browser', () => {
     await row.waitFor({ state: 'detached' });
   });
 
+  it('name sensors in archive and audit, and write spans and times there as people do', async () => {
+    const uuid = newSensorId();
+    await browser.ask('POST', '/sensors', { uuid, key: 'k', name: 'Roof west', approve: true });
+    await browser.ask('PATCH', `/sensors/${uuid}`, { archiveMaxAgeMs: 3_600_000 });
+    const socket = await connectSensor();
+    socket.end(encoderFor(uuid, 'k').encode(3, Buffer.from('archived\n'), 1));
+    const files = () => browser.ask<{ items: object[] }>('GET', `/archive/files?sensor=${uuid}`);
+    while ((await files()).items.length === 0);
+    const page = await browser.openAsAdministrator();
+    await page.goto(`/archive?sensor=${newSensorId()}`);
+    await page.getByText('No file is like that').waitFor();
+    await page.getByRole('button', { name: 'Show all' }).click();
+    const file = page.getByRole('row', { name: /Roof west/ });
+    await file.getByRole('link', { name: 'Roof west' }).first().waitFor();
+    await file.getByText(`${uuid.slice(0, 8)}…${uuid.slice(-4)}`).waitFor();
+    assert.equal(await page.getByLabel("Sensor's uuid").inputValue(), '');
+
+    await follow(page, `/audit?text=${uuid}`, 'Audit');
+    const record = page.getByRole('row', { name: /sensor changed/ });
+    await record.getByRole('cell', { name: /^Roof west/ }).waitFor();
+    await record.getByRole('button', { name: /^Details/ }).click();
+    await page.getByText('archive max age').waitFor();
+    await page.getByRole('insertion').getByText('1 h', { exact: true }).waitFor();
+  });
+
   // The last: sensors that have pinned the server's own authority cannot come after it.
   it('replace the certificate, and say when sensors would refuse it', async () => {
     const { key, cert, ca, fingerprint } = await makeTestCertificates();

@@ -1,5 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { D4Error } from '@d4ts/protocol';
 import type { Logger } from 'pino';
 import { AttemptThrottle } from './api/attempt-throttle.ts';
 import { startApi } from './api/http-server.ts';
@@ -88,12 +89,21 @@ const STOP_WITHIN = {
  */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
   const parts = new StartedParts(log);
+  const isNew = !existsSync(config.home);
   try {
     return await startParts(config, log, parts);
   } catch (error) {
     await parts.stop();
-    throw error;
+    throw isNew ? withNewHome(error, config.home) : error;
   }
+}
+
+/** Says that a home was made all the same, and what to do with it. */
+function withNewHome(error: unknown, home: string): unknown {
+  if (!(error instanceof D4Error) || error.code !== 'D4_LISTEN') return error;
+  const what = 'registry, certificates and the first password in DEFAULT_PASSWORD';
+  const message = `${error.message}. The home ${home} was made before that (${what}): the next start goes on with it; remove it if it is not wanted`;
+  return new D4Error(error.code, message, error);
 }
 
 async function startParts(config: Config, log: Logger, parts: StartedParts): Promise<RunningServer> {

@@ -40,6 +40,12 @@ export class ApiConnection {
     return this.#call<T>('POST', path, body);
   }
 
+  /** Asks for something to be made. @returns also whether it was: false where it was there already */
+  async make<T>(path: string, body: object): Promise<{ value: T; made: boolean }> {
+    const { status, body: value } = await this.#answered('POST', path, body);
+    return { value: value as T, made: status === 201 };
+  }
+
   patch<T>(path: string, body: object): Promise<T> {
     return this.#call('PATCH', path, body);
   }
@@ -108,9 +114,13 @@ export class ApiConnection {
   }
 
   async #call<T>(method: string, path: string, body?: object): Promise<T> {
+    return (await this.#answered(method, path, body)).body as T;
+  }
+
+  async #answered(method: string, path: string, body?: object): Promise<ApiAnswer> {
     this.#needToken();
     const answer = await this.ask(method, `/api/v1${path}`, body);
-    if (answer.status >= 200 && answer.status < 300) return answer.body as T;
+    if (answer.status >= 200 && answer.status < 300) return answer;
     throw this.#refusal(answer);
   }
 

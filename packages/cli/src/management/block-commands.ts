@@ -23,8 +23,9 @@ export function registerBlockCommands(program: Command): void {
       ),
     async ({ api, show }, { reason, until }, target) => {
       const draft = { target, reason, ...(until !== undefined && { expiresAt: until }) };
-      const added = await api.post<BlockView>('/blocks', draft);
-      await show(added, () => `${terminalText(added.target)} is blocked\n`);
+      const { value: added, made } = await api.make<BlockView>('/blocks', draft);
+      const said = made ? 'is blocked' : 'was blocked already: nothing is changed';
+      await show(added, () => `${terminalText(added.target)} ${said}\n`);
     },
   );
 

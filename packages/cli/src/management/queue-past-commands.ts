@@ -1,6 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import { D4Error, type SensorId } from '@d4ts/protocol';
-import type { ReplayView, RewoundView } from '@d4ts/server';
+import type { QueueView, ReplayView, RewoundView } from '@d4ts/server';
 import type { Command } from 'commander';
+import type { ApiConnection } from './api-connection.ts';
 import { sensorUuidArgument, timeArgument } from './arguments.ts';
 import { managementCommand } from './management-command.ts';
 import { replayText } from './queue-text.ts';
@@ -15,6 +17,10 @@ interface ReplayOptions extends RangeOptions {
   readonly sensor?: SensorId;
   readonly type?: string;
 }
+
+/** So long a replay of the archive may take to be over, ms: it is where nothing is in its range. */
+const PATIENCE_MS = 1_000;
+const POLL_MS = 50;
 
 const TIME = '2026-10-01T08:30Z, 24h, 7d';
 const time = (text: string) => timeArgument(text, Date.now());
@@ -33,6 +39,7 @@ export function registerQueuePastCommands(at: (name: string, description: string
       if (to !== undefined) {
         const replay = await api.post<ReplayView>(`/queues/${uuid}/replay`, { from: begin, to });
         await show(replay, () => `${replayText(replay)}\n`);
+        await sayIfEmpty(api, uuid, replay);
         return;
       }
       const rewound = await api.post<RewoundView>(`/queues/${uuid}/rewind`, { from: begin });
@@ -50,9 +57,7 @@ export function registerQueuePastCommands(at: (name: string, description: string
       const wish = { from: needed(from), to, sensor, type };
       const replay = await api.post<ReplayView>(`/queues/${uuid}/replay`, wish);
       await show(replay, () => `${replay.id}\n`);
-      if (replay.source === 'journal' && replay.left === 0) {
-        process.stderr.write('d4: nothing of that time is kept: nothing will come of this replay\n');
-      }
+      await sayIfEmpty(api, uuid, replay);
     },
   );
 
@@ -63,6 +68,18 @@ export function registerQueuePastCommands(at: (name: string, description: string
       await show({ uuid, replay, cancelled: true }, () => `replay ${replay} is cancelled\n`);
     },
   );
+}
+
+/** Says that nothing comes of a replay. Of one that reads the archive too that is known when it is over, for which it has a moment. */
+async function sayIfEmpty(api: ApiConnection, uuid: SensorId, replay: ReplayView): Promise<void> {
+  let seen: ReplayView | undefined = replay;
+  for (const end = Date.now() + PATIENCE_MS; seen?.state === 'running' && seen.left === null && Date.now() < end; ) {
+    await setTimeout(POLL_MS);
+    const { replays } = await api.get<QueueView>(`/queues/${uuid}`);
+    seen = replays.find(({ id }) => id === replay.id);
+  }
+  const isEmpty = replay.left === 0 || (seen?.state === 'done' && seen.delivered + seen.lost + seen.missingFiles === 0);
+  if (isEmpty) process.stderr.write('d4: there is nothing in that range: nothing comes of this replay\n');
 }
 
 function needed(from: number | undefined): number {

@@ -103,8 +103,11 @@ function disks({ disks }: RetentionView): string {
 
 function journal({ journal }: RetentionView): string {
   if (journal.length === 0) return '';
-  return table(
-    ['JOURNAL OF', 'ON DISK', 'SEGMENTS', 'RECORDS', 'OLDEST', 'THE OLDEST WAITS FOR'],
+  const lists = journal.some(({ topic }) => topic.startsWith('files/'))
+    ? 'files/TYPE holds the announcements of finished files of a type: where each lies, for queues and the archive\n'
+    : '';
+  const rows = table(
+    ['JOURNAL OF', 'ON DISK', 'SEGMENTS', 'RECORDS', 'OLDEST SEGMENT TO', 'IT WAITS FOR'],
     journal.map(({ topic, bytes, segments, records, oldest, waitsFor }) => [
       terminalText(topic),
       sizeText(bytes),
@@ -114,12 +117,13 @@ function journal({ journal }: RetentionView): string {
       waitsFor ?? '-',
     ]),
   );
+  return `${rows}${lists}`;
 }
 
 function archive({ archive }: RetentionView): string {
   if (archive.length === 0) return '';
   return table(
-    ['ARCHIVE OF', 'FILES', 'ON DISK', 'ON HOLD', 'OLDEST', 'PRIORITY', 'EACH DAY', 'REMOVED SO FAR'],
+    ['ARCHIVE OF', 'FILES', 'ON DISK', 'ON HOLD', 'OLDEST FILE TO', 'PRIORITY', 'EACH DAY', 'REMOVED SO FAR'],
     archive.map((files) => [
       terminalText(files.topic),
       `${files.files}`,

@@ -43,8 +43,8 @@ export function registerTypeCommands(program: Command): void {
       .description('accept a type')
       .argument('<NAME-OR-NUMBER>', 'a number from 1 to 254, or the name of a meta type'),
     async ({ api, show }, _options, name) => {
-      const added = await api.post<TypeView>('/types', { name });
-      await show(added, () => `type ${terminalText(added.name)} is accepted\n`);
+      const { value: added, made } = await api.make<TypeView>('/types', { name });
+      await show(added, () => `type ${terminalText(added.name)} ${made ? 'is accepted' : 'was accepted already'}\n`);
     },
   );
 

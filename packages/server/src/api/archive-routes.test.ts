@@ -90,6 +90,7 @@ test('files are listed, shown and read', async () => {
     id: file.id,
     topic: '3',
     sensor: SENSOR,
+    sensorName: '',
     stream: 'ab'.repeat(16),
     kind: 'stream',
     item: true,
@@ -106,6 +107,11 @@ test('files are listed, shown and read', async () => {
     announcedAt: file.announcedAt,
   });
   assert.deepEqual((await fixture.call('GET', `/api/v1/archive/files/${file.id}`)).body, file);
+
+  await fixture.call('POST', '/api/v1/sensors', { json: { uuid: SENSOR, key: 'k', description: 'Roof\nnorth' } });
+  assert.equal((await fileOf(path)).sensorName, 'Roof');
+  await fixture.call('PATCH', `/api/v1/sensors/${SENSOR}`, { json: { name: 'The roof' } });
+  assert.equal((await fileOf(path)).sensorName, 'The roof');
 
   const content = await fixture.call('GET', `/api/v1/archive/files/${file.id}/content`);
   assert.equal(content.text, 'one\ntwo\n');

@@ -8,6 +8,7 @@ import type { RemovalReason } from '../retention/port.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
+import { sensorTitle } from './display-names.ts';
 import { downloadHeaders } from './download-headers.ts';
 import type { ApiApp } from './route-types.ts';
 import {
@@ -113,7 +114,8 @@ export function archiveRoutes(app: ApiApp, { archivedFiles, registry, log }: Api
     const removal = removalOf(file);
     const state = removal === undefined ? await fileState(archivedFiles.root, file) : 'removed';
     const removed = { removedAt: removal?.at ?? null, removedFor: (removal?.why as RemovalReason | undefined) ?? null };
-    return { ...file, fromByte: from, toByte: to, item: announce, state, ...removed };
+    const sensorName = sensorTitle(registry, file.sensor);
+    return { ...file, sensorName, fromByte: from, toByte: to, item: announce, state, ...removed };
   }
 
   /** How retention has removed a file, if it has. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { parseSensorId } from '@d4ts/protocol';
 import { type ApiFixture, NOW, startApiFixture } from './api-fixture.ts';
 import type { AuditEntry, AuditPage } from './audit-schemas.ts';
 
@@ -87,6 +88,18 @@ test('the export has all of it, and is recorded itself', async () => {
   assert.equal(header, 'id,time,who,address,action,kind,key,before,after');
   assert.equal(rows.length, 2);
   assert.match(rows[0] ?? '', /^\d+,\d{4}-\d\d-\d\dT[\d:.]+Z,local,127\.0\.0\.1,removed,blocks,192\.0\.2\.1,"/);
+});
+
+test('sensors and queues in the records are named as they are called now', async () => {
+  const [sensor, queue] = ['aaaaaaaa-aaaa-4aaa-8aaa-000000000001', 'bbbbbbbb-aaaa-4aaa-8aaa-000000000001'];
+  const definition = { uuid: queue, topic: '3', description: 'For one\nanalyzer', limit: 5, createdAt: NOW };
+  const filters = [{ from: 0, sensors: [parseSensorId(sensor)] }];
+  await fixture.registry.queues.put(queue, { ...definition, filters }, { name: 'local' });
+  assert.deepEqual((await list(`?key=${queue}`)).names, { [queue]: 'For one', [sensor]: 'cellar' });
+  await fixture.registry.sensors.remove(sensor, { name: 'local' });
+  assert.deepEqual((await list(`?key=${queue}`)).names, { [queue]: 'For one' });
+  await fixture.registry.queues.remove(queue, { name: 'local' });
+  assert.deepEqual((await list(`?key=${queue}`)).names, {});
 });
 
 test('it is for administrators', async () => {

@@ -6,6 +6,7 @@ import type { ApiContext } from './api-context.ts';
 import { type AuditEntry, AuditExportQuery, AuditPage, AuditQuery } from './audit-schemas.ts';
 import { actorOf } from './authentication.ts';
 import { csvLine } from './csv.ts';
+import { namesIn } from './display-names.ts';
 import type { ApiApp } from './route-types.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -31,7 +32,12 @@ export function auditRoutes(app: ApiApp, { registry, now }: ApiContext): void {
     ({ query }, reply) => {
       const { limit = DEFAULT_LIMIT, after, ...filter } = query;
       const { records, next } = registry.audit.list(filterFrom(filter), limit, cursorOf(after));
-      reply.send({ items: records.map(entryOf), next: next === undefined ? null : String(next) });
+      const items = records.map(entryOf);
+      const names = namesIn(
+        registry,
+        items.flatMap(({ key, before, after }) => [key, before, after]),
+      );
+      reply.send({ items, next: next === undefined ? null : String(next), names });
     },
   );
 

@@ -33,6 +33,9 @@ export const AuditPage = closed('AuditPage', {
   next: Type.Union([Type.String(), Type.Null()], {
     description: '`after` of the next page; null on the last. A page may be empty and yet not the last',
   }),
+  names: Type.Record(Type.String(), Type.String(), {
+    description: 'What sensors and queues that stand in these records are called now, by uuid',
+  }),
 });
 export type AuditPage = Static<typeof AuditPage>;
 

@@ -5,6 +5,7 @@ import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
 import { blockTarget } from './block-target.ts';
+import { networkOrder } from './ip-network.ts';
 import { pageOf } from './pages.ts';
 import type { ApiApp } from './route-types.ts';
 import { PageQuery, page } from './schema-parts.ts';
@@ -21,14 +22,14 @@ export function blockRoutes(app: ApiApp, { registry, log, now }: ApiContext): vo
       schema: {
         tags,
         operationId: 'listBlocks',
-        summary: 'All blocks, by target',
+        summary: 'All blocks: IPv4 by number, then IPv6, then sensors',
         querystring: PageQuery,
         response: { 200: page('BlockPage', BlockView) },
       },
     },
     ({ query }, reply) => {
       const all = [...registry.blocks.entries()].map(([, { value }]) => value);
-      reply.send(pageOf(all, ({ target }) => target, blockView, query));
+      reply.send(pageOf(all, orderOf, blockView, query));
     },
   );
 
@@ -88,6 +89,10 @@ export function blockRoutes(app: ApiApp, { registry, log, now }: ApiContext): vo
       return reply.code(204).send(null);
     },
   );
+}
+
+function orderOf({ target, kind }: Block): string {
+  return kind === 'network' ? networkOrder(target) : `sensor ${target}`;
 }
 
 function blockView({ target, kind, reason, author, expiresAt, createdAt }: Block): BlockView {

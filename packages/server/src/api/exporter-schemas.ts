@@ -20,7 +20,10 @@ export const ExporterView = closed('Exporter', {
   declared: Type.Boolean({ description: 'Comes from d4.yaml, and is changed there' }),
   revision: Type.Integer({ minimum: 1, description: 'Grows with each change' }),
   createdAt: time('Made'),
-  state: words(EXPORTER_STATES, 'What it is about'),
+  state: words(
+    EXPORTER_STATES,
+    '`delivering`: records wait for it, or were delivered within the last 10 s; `waiting`: for records, all is delivered; `failing`: nothing can be delivered',
+  ),
   problem: Type.Union([Type.String(), Type.Null()], {
     description: 'In state `failing`: why nothing can be delivered',
   }),

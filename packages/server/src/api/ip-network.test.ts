@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { normalNetwork, plainAddress } from './ip-network.ts';
+import { networkOrder, normalNetwork, plainAddress } from './ip-network.ts';
 
 test('addresses and networks are written in one way', () => {
   const cases: [string, string | undefined][] = [
@@ -61,4 +61,21 @@ test('a network that was written anew holds the same addresses', () => {
       assert.equal(normalNetwork(normal), normal);
     }),
   );
+});
+
+test('addresses and networks are in order by number, IPv4 first, a network before what is in it', () => {
+  const sorted = [
+    '2.0.0.0/8',
+    '9.255.0.1',
+    '10.0.0.0/8',
+    '10.0.0.0/24',
+    '10.0.0.0',
+    '10.0.0.9',
+    '10.0.0.10',
+    '192.0.2.1',
+  ]
+    .concat(['::1', '9::', '2001:db8::/32', '2001:db8::', '2001:db8:0:1::', 'a000::'])
+    .map((network) => ({ network, order: networkOrder(network) }));
+  const again = sorted.toReversed().sort((a, b) => (a.order < b.order ? -1 : 1));
+  assert.deepEqual(again, sorted);
 });

@@ -36,6 +36,16 @@ export function normalNetwork(text: string): string | undefined {
   return prefix === bits ? network.slice(0, network.indexOf('/')) : network;
 }
 
+/** A text by which addresses and networks, as `normalNetwork` writes them, are in order: IPv4 by number, then IPv6; a network before what is in it. */
+export function networkOrder(network: string): string {
+  const [address = '', prefix] = network.split('/');
+  const version = isIPv4(address) ? 4 : 6;
+  const digits = addressValue(address)
+    .toString(16)
+    .padStart(version === 4 ? 8 : 32, '0');
+  return `${version} ${digits} ${(prefix ?? (version === 4 ? '32' : '128')).padStart(3, '0')}`;
+}
+
 function addressValue(address: string): bigint {
   return isIPv4(address) ? ipv4Value(address) : ipv6Value(address);
 }

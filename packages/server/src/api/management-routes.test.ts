@@ -344,12 +344,22 @@ test('blocks are written in one way, each once', async () => {
   await ask('POST', '/blocks', 201, { target: uuid.replaceAll('-', '') });
   assert.equal((await ask<SensorView>('GET', `/sensors/${uuid}`, 200)).state, 'blocked');
   await ask('POST', '/blocks', 201, { target: '2001:DB8::/32' });
+  for (const target of ['9.0.0.1', '10.0.0.1', '::1']) await ask('POST', '/blocks', 201, { target });
 
+  const sorted = ['9.0.0.1', '10.0.0.1', '192.0.2.0/24', '::1', '2001:db8::/32', uuid];
   const { items } = await ask<{ items: BlockView[] }>('GET', '/blocks', 200);
   assert.deepEqual(
     items.map(({ target }) => target),
-    ['192.0.2.0/24', '2001:db8::/32', uuid],
+    sorted,
   );
+  const paged: string[] = [];
+  for (let next: string | null = ''; next !== null; ) {
+    const after: string = next === '' ? '' : `&after=${encodeURIComponent(next)}`;
+    const page = await ask<{ items: BlockView[]; next: string | null }>('GET', `/blocks?limit=2${after}`, 200);
+    paged.push(...page.items.map(({ target }) => target));
+    next = page.next;
+  }
+  assert.deepEqual(paged, sorted);
   assert.equal(await askForError('POST', '/blocks', 400, { target: 'example.org' }), 'D4_BAD_BLOCK');
   for (const { target } of items) await ask('DELETE', `/blocks/${encodeURIComponent(target)}`, 204);
   assert.equal(await askForError('DELETE', '/blocks/192.0.2.1', 404), 'D4_NOT_FOUND');

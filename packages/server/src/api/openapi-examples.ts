@@ -43,6 +43,7 @@ const BY_NAME: Readonly<Record<string, unknown>> = {
   message: 'there is no sensor 5f2b3c1e-8d44-4c36-9a1f-0c1d2e3f4a5b',
   name: 'north',
   names: 'collector.example.org',
+  'names[]': 'north',
   next: 'WyJub3J0aCIsIjVmMmIzYzFlIl0',
   note: 'older than the age limit',
   of: UUID,
@@ -59,6 +60,7 @@ const BY_NAME: Readonly<Record<string, unknown>> = {
   root: '/var/lib/d4/archive',
   secret: 'd4_kT1x9w2mQbV7f0ZsR8hLcA5eYpNuGj',
   sensor: UUID,
+  sensorName: 'north',
   sensors: UUID,
   server: 'collector.example.org:4443',
   sessionId: 'c2Vzc2lvbg',
@@ -185,6 +187,7 @@ const KEYS_OF_MAPS: Readonly<Record<string, string>> = {
   refusals: 'hmac-wrong',
   rejected: 'too-long',
   sparklines: UUID,
+  names: UUID,
   headers: 'authorization',
 };
 

@@ -19,18 +19,14 @@ export function pageOf<S, T>(
   view: (item: S) => T,
   query: PageQuery,
 ): Page<T> {
-  const sorted = [...all].sort((a, b) => compare(keyOf(a), keyOf(b)));
+  const sorted = Array.from(all, (item) => ({ item, key: keyOf(item) })).sort((a, b) => compare(a.key, b.key));
   const { after, limit = DEFAULT_LIMIT } = query;
-  const start = after === undefined ? 0 : firstAfter(sorted, keyOf, after);
+  const found = after === undefined ? 0 : sorted.findIndex(({ key }) => compare(key, after) > 0);
+  const start = found === -1 ? sorted.length : found;
   const cut = sorted.slice(start, start + limit);
   const last = cut.at(-1);
   const more = last !== undefined && start + limit < sorted.length;
-  return { items: cut.map(view), total: sorted.length, next: more ? keyOf(last) : null };
-}
-
-function firstAfter<S>(sorted: readonly S[], keyOf: (item: S) => string, after: string): number {
-  const found = sorted.findIndex((item) => compare(keyOf(item), after) > 0);
-  return found === -1 ? sorted.length : found;
+  return { items: cut.map(({ item }) => view(item)), total: sorted.length, next: more ? last.key : null };
 }
 
 function compare(a: string, b: string): number {

@@ -5,7 +5,6 @@ import { untake } from '../queues/untake.ts';
 import type { ApiContext } from './api-context.ts';
 import { notFound } from './api-errors.ts';
 import { actorOf } from './authentication.ts';
-import { pageOf } from './pages.ts';
 import { cutToAnswer, itemView, popItems } from './queue-items.ts';
 import { replayView } from './queue-replay-routes.ts';
 import type { ApiApp } from './route-types.ts';
@@ -20,7 +19,8 @@ import {
   QueueDraft,
   QueueView,
 } from './schemas.ts';
-import { typeName } from './type-name.ts';
+import { sortedPage } from './sorted-page.ts';
+import { typeName, typeOrder } from './type-name.ts';
 import { whenSent } from './when-sent.ts';
 
 /** `/api/v1/queues`: what waits for analyzers. */
@@ -34,13 +34,14 @@ export function queueRoutes(app: ApiApp, { queues, log }: ApiContext): void {
       schema: {
         tags,
         operationId: 'listQueues',
-        summary: 'All queues, by uuid',
+        summary: 'All queues: by type, those of all sensors first, then by description',
         querystring: PageQuery,
         response: { 200: page('QueuePage', QueueView) },
       },
     },
     ({ query }, reply) => {
-      reply.send(pageOf(queues.list(), ({ uuid }) => uuid, queueView, query));
+      const all = queues.list().map((item) => ({ item, value: orderOf(item), key: item.uuid }));
+      reply.send(sortedPage(all, queueView, { ...query, descending: false }));
     },
   );
 
@@ -262,6 +263,13 @@ export function queueView({ group, credential, replays, ...info }: QueueInfo): Q
   const sensors = group === 'all' ? null : [...group];
   const key = `analyzer:${info.topic}:${info.uuid}`;
   return { ...info, group: sensors, credential: credential ?? null, key, replays: replays.map(replayView) };
+}
+
+/** So much of a description decides: it stands in the address of the next page. */
+const ORDER_LENGTH = 100;
+
+function orderOf({ topic, group, description }: QueueInfo): string {
+  return [typeOrder(topic), group === 'all' ? 0 : 1, description.slice(0, ORDER_LENGTH).toLowerCase()].join('\n');
 }
 
 function noQueue(uuid: string): D4Error {

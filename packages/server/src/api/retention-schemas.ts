@@ -44,11 +44,11 @@ const PolicyView = closed('RetentionPolicy', {
 });
 
 const HeldTopicView = closed('HeldTopic', {
-  topic: Type.String(),
+  topic: Type.String({ description: 'A type, or `files/TYPE`: the announcements of its finished files' }),
   bytes: count('On disk'),
   segments: count('Segments'),
   records: count('Items'),
-  oldest: optionalTime('About the time of the oldest entries'),
+  oldest: optionalTime('When the last record of the oldest segment came'),
   waitsFor: text('What the oldest segment waits for: `archive`, `queue UUID`, `window` or `open`'),
 });
 
@@ -57,7 +57,7 @@ const HeldFilesView = closed('HeldFiles', {
   files: count('Finished files'),
   bytes: count('On disk'),
   heldBytes: count('Of these, of sensors on hold'),
-  oldest: optionalTime('About the time of the oldest bytes'),
+  oldest: optionalTime('About when the last bytes of the oldest file came: none that is left ends before'),
   priority: Type.Integer({ description: "The type's; what is lower goes first" }),
   removedFiles: count('Files removed so far'),
   removedBytes: count('On disk, before'),

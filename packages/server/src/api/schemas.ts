@@ -154,6 +154,9 @@ export const ArchivedFileView = closed('ArchivedFile', {
   id: Type.String({ description: 'Stays the same', examples: ['3:17'] }),
   topic: Type.String(),
   sensor: Type.String(),
+  sensorName: Type.String({
+    description: 'What people call the sensor; empty where it has no name, or is not registered any more',
+  }),
   stream: Type.String({ description: 'The session that sent it' }),
   kind: words(
     FILE_KINDS,

@@ -23,3 +23,8 @@ export function typeTitle(name: string): string {
   if (!/^[0-9]+$/.test(name)) return 'meta type';
   return wireTypeTitle(Number(name)) ?? 'not named by the D4 documents';
 }
+
+/** A text by which types are in order: numbers before names. A name has no leading zeros of its own to meet. */
+export function typeOrder(name: string): string {
+  return /^[0-9]+$/.test(name) ? name.padStart(3, '0') : `~${name}`;
+}

@@ -10,7 +10,7 @@ import { changeDocument } from './registry-change.ts';
 import type { ApiApp } from './route-types.ts';
 import { PageQuery, page } from './schema-parts.ts';
 import { TypeChange, TypeDraft, TypeParam, TypeView } from './schemas.ts';
-import { typeName, typeTitle } from './type-name.ts';
+import { typeName, typeOrder, typeTitle } from './type-name.ts';
 
 /** `/api/v1/types`: the types and meta types that the server accepts. */
 export function typeRoutes(app: ApiApp, { registry, log, now }: ApiContext): void {
@@ -30,7 +30,7 @@ export function typeRoutes(app: ApiApp, { registry, log, now }: ApiContext): voi
     },
     ({ query }, reply) => {
       const all = [...registry.types.entries()].map(([, type]) => type);
-      reply.send(pageOf(all, ({ value }) => sortKey(value.name), typeView, query));
+      reply.send(pageOf(all, ({ value }) => typeOrder(value.name), typeView, query));
     },
   );
 
@@ -131,9 +131,4 @@ export function typeRoutes(app: ApiApp, { registry, log, now }: ApiContext): voi
 function typeView({ value: type, revision }: Versioned<AcceptedType>): TypeView {
   const { name, archive, maxJournalBytes = null, createdAt } = type;
   return { name, title: typeTitle(name), revision, ...archiveRulesView(archive), maxJournalBytes, createdAt };
-}
-
-/** Numbers in their order, before names: a name has no leading zeros of its own to meet. */
-function sortKey(name: string): string {
-  return /^[0-9]+$/.test(name) ? name.padStart(3, '0') : `~${name}`;
 }

@@ -13,6 +13,7 @@ import { formatFor } from '../formats/registry.ts';
 import { ItemCursors } from '../queues/item-cursor.ts';
 import { ACTOR, QueueHome } from '../queues/queue-home-fixture.ts';
 import { Exporters, type ExportersOptions, exporterSequences } from './exporters.ts';
+import { SupervisedExporter } from './supervised-exporter.ts';
 
 const log = pino({ level: 'silent' });
 
@@ -54,7 +55,7 @@ test('an exporter takes what comes from its making on, and after a restart goes 
   await home.append(sensor, ['before']);
   let exporters = await open();
   const made = await exporters.add({ name: 'out', type: '3', target: { kind: 'file', path } }, ACTOR);
-  assert.deepEqual([made.state, made.revision, made.lag, made.declared], ['idle', 1, 0, false]);
+  assert.deepEqual([made.state, made.revision, made.lag, made.declared], ['waiting', 1, 0, false]);
   for (let round = 0; round < 4; round++) {
     const records = numbered(round * 3_000, round * 3_000 + 3_000);
     for (let at = 0; at < records.length; at += 100) await home.append(sensor, records.slice(at, at + 100));
@@ -69,6 +70,34 @@ test('an exporter takes what comes from its making on, and after a restart goes 
   await until(() => exporters.get('out')?.lag === 0);
   assert.equal(exporters.get('out')?.delivered, 12_000);
   await exporters.close();
+});
+
+test('one that has delivered everything is delivering for some seconds more, and then waits', async (t) => {
+  const { home } = await homeFor(t);
+  const path = join(temporaryFolder(t), 'out');
+  const { registry, journal } = home;
+  const items = new ItemCursors({ registry, journal, formats: formatFor });
+  const cursor = { ...(await items.start('3')), taken: 0, dropped: 0, flushed: 0, givenBack: [] };
+  const settings = { name: 'out', topic: '3', sensors: 'all', description: '', secrets: '{}' } as const;
+  const exporter = new SupervisedExporter(
+    { ...settings, target: { kind: 'file', path }, paused: false, declared: false, createdAt: 0 },
+    cursor,
+    { items, self: () => 'self', home: undefined, log, filterFor: undefined, changed: () => {} },
+  );
+  afterwards(t, () => exporter.stop());
+  exporter.start();
+  const tick = (times: number) => {
+    for (let i = 0; i < times; i++) exporter.tick();
+  };
+  tick(20);
+  assert.equal(exporter.info(1).state, 'waiting');
+  await home.append(newSensorId(), ['a', 'b']);
+  await until(() => exporter.info(1).delivered === 2 && exporter.info(1).lag === 0);
+  assert.equal(exporter.info(1).state, 'delivering');
+  tick(10);
+  assert.equal(exporter.info(1).state, 'delivering');
+  tick(1);
+  assert.equal(exporter.info(1).state, 'waiting');
 });
 
 test('one of some sensors, with the past, and changed while it runs', async (t) => {
@@ -131,7 +160,7 @@ test('one that fails is in nobody’s way, says why, and goes on by itself', asy
   receiver.listen(port, '127.0.0.36');
   afterwards(t, () => receiver.close());
   await until(() => Buffer.concat(received).toString() === 'a\nb\n');
-  await until(() => exporters.get('refused')?.lag === 0 && exporters.get('refused')?.state === 'idle');
+  await until(() => exporters.get('refused')?.lag === 0 && exporters.get('refused')?.state !== 'failing');
   assert.ok((exporters.get('refused')?.errors ?? 0) > 0);
 });
 

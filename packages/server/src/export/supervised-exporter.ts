@@ -15,7 +15,7 @@ import { targetOpener } from './targets.ts';
 const RATE_SECONDS = 10;
 
 /** What an exporter is about now; in order of what is said first. */
-export const EXPORTER_STATES = ['paused', 'failing', 'sending', 'idle'] as const;
+export const EXPORTER_STATES = ['paused', 'failing', 'delivering', 'waiting'] as const;
 export type ExporterState = (typeof EXPORTER_STATES)[number];
 
 /** What is known of an exporter at a moment. */
@@ -94,6 +94,7 @@ export class SupervisedExporter {
     this.#skipped = flushed;
     this.#lost = dropped;
     this.savedSequence = sequence;
+    this.#ticks.push(this.#done);
   }
 
   /** Starts it, unless it runs already; one that is paused only counts what waits. */
@@ -180,7 +181,8 @@ export class SupervisedExporter {
   #state(problem: string | undefined, lag: number): ExporterState {
     if (this.definition.paused) return 'paused';
     if (problem !== undefined) return 'failing';
-    return lag > 0 ? 'sending' : 'idle';
+    // Between two batches nothing is left to deliver for a moment: it is not waiting before some seconds are over.
+    return lag > 0 || this.#counts().done > (this.#ticks[0] ?? 0) ? 'delivering' : 'waiting';
   }
 
   #rate(): number {

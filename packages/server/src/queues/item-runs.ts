@@ -62,7 +62,7 @@ export function itemsOf(taken: Taken): readonly Buffer[] {
 }
 
 /** Views of the items of a run. */
-export function itemsOfRun({ bytes, count }: ItemRun): Buffer[] {
+function itemsOfRun({ bytes, count }: ItemRun): Buffer[] {
   if (count === 1) return [bytes.subarray(0, -1)];
   const items: Buffer[] = [];
   for (let start = 0; items.length < count; ) {

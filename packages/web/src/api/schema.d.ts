@@ -192,7 +192,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * All blocks, by target
+         * All blocks: IPv4 by number, then IPv6, then sensors
          * @description For the roles viewer, user and admin.
          */
         get: operations["listBlocks"];
@@ -748,7 +748,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * All queues, by uuid
+         * All queues: by type, those of all sensors first, then by description
          * @description For the roles viewer, user and admin.
          */
         get: operations["listQueues"];
@@ -1841,6 +1841,8 @@ export interface components {
             /** @description Why the server has removed it; null where it has not */
             removedFor: ("age" | "sensor-bytes" | "type-bytes" | "queue-bytes" | "total-bytes" | "pressure" | "erased") | null;
             sensor: string;
+            /** @description What people call the sensor; empty where it has no name, or is not registered any more */
+            sensorName: string;
             /** @description Of what is on disk, lower-case hexadecimal */
             sha256: string;
             /**
@@ -1927,6 +1929,10 @@ export interface components {
         /** AuditPage */
         AuditPage: {
             items: components["schemas"]["AuditEntry"][];
+            /** @description What sensors and queues that stand in these records are called now, by uuid */
+            names: {
+                [key: string]: string;
+            };
             /** @description `after` of the next page; null on the last. A page may be empty and yet not the last */
             next: string | null;
         };
@@ -2303,10 +2309,10 @@ export interface components {
             /** @description Records that can never be delivered: too long for a datagram, a file that is gone */
             skipped: number;
             /**
-             * @description What it is about
+             * @description `delivering`: records wait for it, or were delivered within the last 10 s; `waiting`: for records, all is delivered; `failing`: nothing can be delivered
              * @enum {string}
              */
-            state: "paused" | "failing" | "sending" | "idle";
+            state: "paused" | "failing" | "delivering" | "waiting";
             target: components["schemas"]["UdpTarget"] | components["schemas"]["TcpTarget"] | components["schemas"]["TlsTarget"] | components["schemas"]["UnixTarget"] | components["schemas"]["SyslogTarget"] | components["schemas"]["FileTarget"] | components["schemas"]["HttpTarget"] | components["schemas"]["D4Target"];
             topic: string;
         };
@@ -2427,7 +2433,7 @@ export interface components {
             files: number;
             /** @description Of these, of sensors on hold */
             heldBytes: number;
-            /** @description About the time of the oldest bytes, ms since 1970, or null */
+            /** @description About when the last bytes of the oldest file came: none that is left ends before, ms since 1970, or null */
             oldest: number | null;
             /** @description The type's; what is lower goes first */
             priority: number;
@@ -2441,12 +2447,13 @@ export interface components {
         HeldTopic: {
             /** @description On disk */
             bytes: number;
-            /** @description About the time of the oldest entries, ms since 1970, or null */
+            /** @description When the last record of the oldest segment came, ms since 1970, or null */
             oldest: number | null;
             /** @description Items */
             records: number;
             /** @description Segments */
             segments: number;
+            /** @description A type, or `files/TYPE`: the announcements of its finished files */
             topic: string;
             /** @description What the oldest segment waits for: `archive`, `queue UUID`, `window` or `open`, or null */
             waitsFor: string | null;

@@ -1,7 +1,7 @@
 import { Button, Select, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { status, types } from '../../api/queries.ts';
 import { formatSpan } from '../../parts/format.ts';
 import { Page, Panel } from '../../parts/page.tsx';
@@ -16,6 +16,7 @@ export function ArchivePage() {
   const accepted = useQuery(types);
   const server = useQuery(status);
   const [sensor, setSensor] = useState(search.sensor ?? '');
+  useEffect(() => setSensor(search.sensor ?? ''), [search.sensor]);
   const behind = server.data?.archive.topics.filter(({ lagMs, error }) => lagMs > 60_000 || error !== null) ?? [];
   return (
     <Page title="Archive" about={server.data && `Finished files below ${server.data.archive.root}`}>

@@ -1,12 +1,13 @@
 import { ActionIcon, Button, Table } from '@mantine/core';
 import { IconArchive, IconDownload } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
+import type { Schemas } from '../../api/client.ts';
 import { archivedFiles } from '../../api/queries.ts';
-import { ButtonLink } from '../../parts/button-link.tsx';
 import { Bytes } from '../../parts/bytes.tsx';
 import { CopyButton } from '../../parts/copy-button.tsx';
 import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
+import { NothingFits } from '../../parts/nothing-fits.tsx';
 import { Empty } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
 import { Uuid } from '../../parts/uuid.tsx';
@@ -21,6 +22,7 @@ const BRIEF_ROWS = 8;
 export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; brief?: boolean }) {
   const query = useInfiniteQuery(archivedFiles(filter));
   const may = useMay('user');
+  const navigate = useNavigate();
   if (query.data === undefined)
     return query.isError ? <ProblemAlert error={query.error} again={() => query.refetch()} /> : <SkeletonRows />;
   const all = query.data.pages.flatMap(({ items }) => items);
@@ -31,17 +33,11 @@ export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; b
         A file is finished when its period is over, or within seconds after a connection ends.
       </Empty>
     ) : (
-      <Empty
+      <NothingFits
         icon={<IconArchive size={30} stroke={1.4} />}
         title="No file is like that"
-        action={
-          <ButtonLink to="/archive" variant="default">
-            Show all
-          </ButtonLink>
-        }
-      >
-        No finished file fits what you filter for.
-      </Empty>
+        showAll={() => void navigate({ to: '/archive', search: {} })}
+      />
     );
   }
   return (
@@ -71,12 +67,20 @@ export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; b
                 <div className="to-900">
                   <Time at={file.firstTime} />
                 </div>
+                {!brief && (
+                  <div className="to-600">
+                    <SensorLink file={file} />
+                  </div>
+                )}
               </Table.Td>
               {!brief && (
                 <Table.Td className="from-600">
-                  <Link to="/sensors/$uuid" params={{ uuid: file.sensor }} className="plain">
-                    <Uuid value={file.sensor} />
-                  </Link>
+                  <SensorLink file={file} />
+                  {file.sensorName !== '' && (
+                    <div className="dimmed">
+                      <Uuid value={file.sensor} />
+                    </div>
+                  )}
                 </Table.Td>
               )}
               <Table.Td className="from-900 mono">{file.topic}</Table.Td>
@@ -116,5 +120,14 @@ export function FilesTable({ filter, brief = false }: { filter: ArchiveSearch; b
         </div>
       )}
     </>
+  );
+}
+
+/** Its name, else its uuid. */
+function SensorLink({ file: { sensor, sensorName } }: { file: Schemas['ArchivedFile'] }) {
+  return (
+    <Link to="/sensors/$uuid" params={{ uuid: sensor }} className="plain" title={sensor}>
+      {sensorName || <Uuid value={sensor} />}
+    </Link>
   );
 }

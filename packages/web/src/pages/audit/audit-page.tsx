@@ -3,9 +3,10 @@ import { useDebouncedCallback } from '@mantine/hooks';
 import { IconClipboardList, IconDownload, IconLock, IconSearch } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { auditRecords } from '../../api/queries.ts';
 import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
+import { NothingFits } from '../../parts/nothing-fits.tsx';
 import { Empty, Page, Panel } from '../../parts/page.tsx';
 import { useMay } from '../../session/session.tsx';
 import { AuditTable } from './audit-table.tsx';
@@ -52,6 +53,11 @@ export function AuditPage() {
 function Records({ search }: { search: AuditSearch }) {
   const navigate = route.useNavigate();
   const [text, setText] = useState(search.text ?? '');
+  // The address can change without this field: by "Show all", by going back.
+  useEffect(
+    () => setText((before) => (before.trim() === (search.text ?? '') ? before : (search.text ?? ''))),
+    [search.text],
+  );
   const query = useInfiniteQuery(auditRecords(search));
   const apply = useDebouncedCallback(
     (value: string) =>
@@ -62,6 +68,7 @@ function Records({ search }: { search: AuditSearch }) {
     250,
   );
   const records = query.data?.pages.flatMap(({ items }) => items) ?? [];
+  const names = new Map(query.data?.pages.flatMap((page) => Object.entries(page.names)));
   return (
     <>
       <search style={{ display: 'flex', gap: 10, flexWrap: 'wrap', marginBottom: 12 }}>
@@ -90,11 +97,13 @@ function Records({ search }: { search: AuditSearch }) {
       <Panel flush>
         {query.data === undefined && !query.isError && <SkeletonRows rows={10} />}
         {query.data !== undefined && records.length === 0 && !query.hasNextPage && (
-          <Empty icon={<IconClipboardList size={30} stroke={1.4} />} title="Nothing like that was done">
-            Every change is recorded from the server's first start on.
-          </Empty>
+          <NothingFits
+            icon={<IconClipboardList size={30} stroke={1.4} />}
+            title="Nothing like that was done"
+            showAll={() => void navigate({ search: {} })}
+          />
         )}
-        {records.length > 0 && <AuditTable records={records} />}
+        {records.length > 0 && <AuditTable records={records} names={names} />}
         {query.hasNextPage && (
           <div style={{ padding: 12, textAlign: 'center' }}>
             <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>

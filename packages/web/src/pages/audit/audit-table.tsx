@@ -4,13 +4,18 @@ import { Link } from '@tanstack/react-router';
 import { Fragment, useState } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { Time } from '../../parts/time.tsx';
+import { Uuid } from '../../parts/uuid.tsx';
 import classes from './audit.module.css';
 import { changesBetween } from './changes-between.ts';
+import { nameOf } from './name-of.ts';
+import { type Names, readableName, readableValue } from './readable.ts';
 
 type AuditRecord = Schemas['AuditEntry'];
 
-/** Records, the latest first; each opens to what was before and after. */
-export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Records, the latest first; each opens to what was before and after. @param names of the sensors and queues in them */
+export function AuditTable({ records, names }: { records: readonly AuditRecord[]; names: Names }) {
   const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
   function toggle(id: number): void {
     const next = new Set(opened);
@@ -34,6 +39,7 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
       <Table.Tbody>
         {records.map((record) => {
           const { id, time, who, address, action, kind, key } = record;
+          const name = nameOf(record, names);
           const open = opened.has(id);
           const Chevron = open ? IconChevronDown : IconChevronRight;
           return (
@@ -65,22 +71,19 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
                   {action !== 'event' && ` ${action}`}
                   <div className="to-600">
                     {who}
-                    {key !== who && (
-                      <>
-                        , <span className="mono">{key}</span>
-                      </>
-                    )}
+                    {key !== who && <>, {name ?? <span className="mono">{key}</span>}</>}
                   </div>
                 </Table.Td>
-                <Table.Td className="from-600 mono" style={{ overflowWrap: 'anywhere' }}>
-                  {key}
+                <Table.Td className="from-600" style={{ overflowWrap: 'anywhere' }}>
+                  {name}
+                  <Key value={key} below={name !== undefined} />
                 </Table.Td>
               </Table.Tr>
               {open && (
                 <Table.Tr>
                   <Table.Td />
                   <Table.Td colSpan={5}>
-                    <Changes record={record} />
+                    <Changes record={record} names={names} />
                   </Table.Td>
                 </Table.Tr>
               )}
@@ -92,9 +95,15 @@ export function AuditTable({ records }: { records: readonly AuditRecord[] }) {
   );
 }
 
-function Changes({ record }: { record: AuditRecord }) {
+/** A document's key; uuids can be copied. @param below the name that it has, where it is short */
+function Key({ value, below }: { value: string; below: boolean }) {
+  const text = UUID.test(value) ? <Uuid value={value} whole={!below} /> : <span className="mono">{value}</span>;
+  return below ? <div className="dimmed">{text}</div> : text;
+}
+
+function Changes({ record, names }: { record: AuditRecord; names: Names }) {
   const changes = changesBetween(record.before, record.after);
-  if (changes.length === 0) return <span className="dimmed">Nothing more is recorded.</span>;
+  const name = nameOf(record, names);
   return (
     <dl
       style={{
@@ -107,15 +116,31 @@ function Changes({ record }: { record: AuditRecord }) {
     >
       <dt className="dimmed">which</dt>
       <dd className="mono" style={{ margin: 0, overflowWrap: 'anywhere' }}>
-        {record.key}
+        {name !== undefined && `${name} `}
+        <Key value={record.key} below={false} />
       </dd>
+      {changes.length === 0 && (
+        <dd style={{ gridColumn: '1 / -1', margin: 0 }} className="dimmed">
+          Nothing more is recorded.
+        </dd>
+      )}
       {changes.map(({ name, before, after }) => (
         <Fragment key={name}>
-          <dt className="dimmed">{name}</dt>
+          <dt className="dimmed" title={name}>
+            {readableName(name)}
+          </dt>
           <dd className="mono" style={{ margin: 0, overflowWrap: 'anywhere' }}>
-            {before !== undefined && <del style={{ color: 'var(--d4-bad)' }}>{before}</del>}
+            {before !== undefined && (
+              <del style={{ color: 'var(--d4-bad)' }} title={JSON.stringify(before)}>
+                {readableValue(name, before, names)}
+              </del>
+            )}
             {before !== undefined && after !== undefined && ' '}
-            {after !== undefined && <ins style={{ color: 'var(--d4-good)', textDecoration: 'none' }}>{after}</ins>}
+            {after !== undefined && (
+              <ins style={{ color: 'var(--d4-good)', textDecoration: 'none' }} title={JSON.stringify(after)}>
+                {readableValue(name, after, names)}
+              </ins>
+            )}
           </dd>
         </Fragment>
       ))}

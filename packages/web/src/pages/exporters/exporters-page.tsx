@@ -51,8 +51,8 @@ export function ExportersPage() {
 }
 
 const LOOKS = {
-  sending: { tone: 'good', meaning: 'Records are being delivered' },
-  idle: { tone: 'calm', meaning: 'Everything is delivered' },
+  delivering: { tone: 'good', meaning: 'Records are being delivered, or were within the last 10 s' },
+  waiting: { tone: 'calm', meaning: 'Everything is delivered: it waits for records' },
   failing: { tone: 'bad', meaning: 'Nothing can be delivered; it is tried again and again' },
   paused: { tone: 'idle', meaning: 'Stopped by somebody; it goes on where it is' },
 } as const;

@@ -1,12 +1,12 @@
 import { Button, Table } from '@mantine/core';
 import { IconSpider } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import type { Schemas } from '../../api/client.ts';
 import { threats } from '../../api/queries.ts';
-import { ButtonLink } from '../../parts/button-link.tsx';
 import { formatCount } from '../../parts/format.ts';
 import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
+import { NothingFits } from '../../parts/nothing-fits.tsx';
 import { Empty } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
 import { Tone } from '../../parts/tone.tsx';
@@ -19,6 +19,7 @@ const SENSORS_SHOWN = 3;
 /** Threats, page by page. */
 export function ThreatsTable({ filter }: { filter: MaltrailSearch }) {
   const query = useInfiniteQuery(threats(filter));
+  const navigate = useNavigate();
   if (query.data === undefined)
     return query.isError ? <ProblemAlert error={query.error} again={() => query.refetch()} /> : <SkeletonRows />;
   const found = query.data.pages.flatMap(({ items }) => items);
@@ -30,17 +31,13 @@ export function ThreatsTable({ filter }: { filter: MaltrailSearch }) {
         trail. On the server, <code>d4 maltrail setup</code> accepts them and sends them on to a Maltrail server.
       </Empty>
     ) : (
-      <Empty
+      <NothingFits
         icon={<IconSpider size={30} stroke={1.4} />}
         title="No threat is like that"
-        action={
-          <ButtonLink to="/maltrail" variant="default">
-            Show all
-          </ButtonLink>
+        showAll={() =>
+          void navigate({ to: '/maltrail', search: filter.sort === undefined ? {} : { sort: filter.sort } })
         }
-      >
-        Nothing fits what you search and filter for.
-      </Empty>
+      />
     );
   }
   return (

@@ -1,5 +1,6 @@
 import { Select, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
+import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { answered, api, type Schemas } from '../../api/client.ts';
 import { types } from '../../api/queries.ts';
@@ -37,8 +38,12 @@ export function ReplayForm({ queue: { uuid, topic }, close }: { queue: Schemas['
           },
         }),
       ),
-    onSuccess: async () => {
+    onSuccess: async ({ source, left }) => {
       close();
+      if (source === 'journal' && left === 0) {
+        const message = 'There is nothing in that range: nothing comes of this replay';
+        notifications.show({ message, color: 'orange', autoClose: 12_000 });
+      }
       await client.invalidateQueries({ queryKey: ['queues'] });
     },
   });

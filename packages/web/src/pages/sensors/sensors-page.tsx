@@ -9,6 +9,7 @@ import { type SensorFilter, sensorFacets, sensorList, sparklines } from '../../a
 import { DataTable } from '../../parts/data-table.tsx';
 import { formatCount } from '../../parts/format.ts';
 import { ProblemAlert, SkeletonRows } from '../../parts/loaded.tsx';
+import { NothingFits } from '../../parts/nothing-fits.tsx';
 import { Empty, Page, Panel } from '../../parts/page.tsx';
 import { sensorName } from '../../parts/sensor-name.ts';
 import { useMay } from '../../session/session.tsx';
@@ -89,29 +90,21 @@ function List({
   const total = data.pages.at(-1)?.total ?? 0;
   if (total === 0) {
     return (
-      <Panel>
-        <Empty
+      <Panel flush>
+        <NothingFits
+          icon={<IconRouter size={30} stroke={1.4} />}
           title="No sensor is like that"
-          action={
-            <Button
-              variant="default"
-              onClick={() =>
-                change({
-                  text: undefined,
-                  state: undefined,
-                  type: undefined,
-                  tag: undefined,
-                  mail: undefined,
-                  group: undefined,
-                })
-              }
-            >
-              Show all
-            </Button>
+          showAll={() =>
+            change({
+              text: undefined,
+              state: undefined,
+              type: undefined,
+              tag: undefined,
+              mail: undefined,
+              group: undefined,
+            })
           }
-        >
-          Nothing fits what you search and filter for.
-        </Empty>
+        />
       </Panel>
     );
   }

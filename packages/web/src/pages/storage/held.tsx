@@ -7,8 +7,12 @@ import { Time } from '../../parts/time.tsx';
 
 /** Wire types by number, meta types by name, then the journal's own lists of files. */
 function byTopic(a: { readonly topic: string }, b: { readonly topic: string }): number {
-  const isList = (topic: string) => Number(topic.startsWith('files/'));
-  return isList(a.topic) - isList(b.topic) || a.topic.localeCompare(b.topic, 'en', { numeric: true });
+  return Number(isList(a.topic)) - Number(isList(b.topic)) || a.topic.localeCompare(b.topic, 'en', { numeric: true });
+}
+
+/** Whether it is no type, but says where the finished files of one lie. */
+function isList(topic: string): boolean {
+  return topic.startsWith('files/');
 }
 
 /** The finished files of each type. */
@@ -28,7 +32,9 @@ export function HeldArchive({ files }: { files: Schemas['Retention']['archive'] 
               <Table.Th className="from-900 end">On hold</Table.Th>
               <Table.Th className="from-900 end">Priority</Table.Th>
               <Table.Th className="from-600 end">Removed</Table.Th>
-              <Table.Th className="end">Oldest</Table.Th>
+              <Table.Th className="end" title="About when the last bytes of the oldest file came: none ends before">
+                Oldest ends
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -83,14 +89,22 @@ export function HeldJournal({ topics }: { topics: Schemas['Retention']['journal'
               <Table.Th className="end">Bytes</Table.Th>
               <Table.Th className="end">Items</Table.Th>
               <Table.Th className="from-900 end">Segments</Table.Th>
-              <Table.Th className="from-600">The oldest is kept for</Table.Th>
-              <Table.Th className="from-600 end">Oldest</Table.Th>
+              <Table.Th className="from-600">The oldest segment is kept for</Table.Th>
+              <Table.Th
+                className="from-600 end"
+                title="When the last record of the oldest segment came; a segment goes as a whole"
+              >
+                Oldest ends
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
             {topics.toSorted(byTopic).map(({ topic, bytes, records, segments, waitsFor, oldest }) => (
               <Table.Tr key={topic}>
-                <Table.Td className="mono">{topic}</Table.Td>
+                <Table.Td>
+                  <span className="mono">{topic}</span>
+                  {isList(topic) && <div className="dimmed">announcements of finished files</div>}
+                </Table.Td>
                 <Table.Td className="end">
                   <Bytes value={bytes} />
                 </Table.Td>
@@ -108,6 +122,12 @@ export function HeldJournal({ topics }: { topics: Schemas['Retention']['journal'
             ))}
           </Table.Tbody>
         </Table>
+      )}
+      {topics.some(({ topic }) => isList(topic)) && (
+        <p className="dimmed" style={{ margin: 0, padding: '10px 16px', fontSize: 13 }}>
+          A row <code>files/…</code> holds no data of sensors: for each finished file of that type it has an
+          announcement that says where it lies. Queues of paths and this server's list of files are read from it.
+        </p>
       )}
     </Panel>
   );
