@@ -92,7 +92,7 @@ test('lines and captures are listed, shown and printed as they were sent, soon a
   assert.deepEqual(await running.popAll(queue), pathsOf(captures));
 
   const [table, row] = lines(await running.done('archive', 'list', '--type', '3'));
-  assert.match(table ?? '', /^ID +SENSOR +FROM +TO +ON DISK +STATE +PATH$/);
+  assert.match(table ?? '', /^ID +SENSOR +NAME +FROM +TO +ON DISK +STATE +PATH$/);
   assert.ok(row?.startsWith(`${first.id} `) && row.endsWith(` there  ${first.path}`), row);
   const shown = await running.done('archive', 'show', first.path);
   assert.equal(await running.done('archive', 'show', first.id), shown);
@@ -261,11 +261,11 @@ test('the server is killed twice while sensors send: files are exact, nothing is
   await running.untilFiles((files) => files.filter(({ topic }) => topic === '3').length >= 3);
   for (const end = Date.now() + 60_000; ; ) {
     // Between its connection's end and its commit a stream is in neither; the ledger knows it.
-    const settled = await running.nothingInFlight();
+    const inFlight = await running.inFlight();
     const { sessions: open, archive } = await running.status();
     const upToDate = open.length === 0 && archive.topics.every(({ lagMs, error }) => lagMs === 0 && error === null);
-    if (settled && upToDate) break;
-    assert.ok(Date.now() < end, JSON.stringify(archive));
+    if (inFlight.length === 0 && upToDate) break;
+    assert.ok(Date.now() < end, JSON.stringify({ inFlight, open, archive }));
     await setTimeout(100);
   }
   const expected = await checkJournal(running);

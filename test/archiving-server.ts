@@ -175,10 +175,10 @@ export class ArchivingServer {
     return this.ask('/status');
   }
 
-  /** Whether all that sensors have sent is committed, or counted as lost. */
-  async nothingInFlight(): Promise<boolean> {
+  /** What sensors have sent that is neither committed nor counted as lost yet. */
+  async inFlight(): Promise<ServerLedger['streams']> {
     const { streams } = await this.ask<ServerLedger>('/ledger');
-    return streams.every(({ inFlight }) => inFlight === 0);
+    return streams.filter(({ inFlight }) => inFlight !== 0);
   }
 
   /** Waits for finished files of which `holds` is true. */

@@ -35,10 +35,11 @@ function stateText({ state, removedAt, removedFor }: ArchivedFileView): string {
 export function archivedFileTable(files: readonly ArchivedFileView[]): string {
   if (files.length === 0) return 'no finished file\n';
   return table(
-    ['ID', 'SENSOR', 'FROM', 'TO', 'ON DISK', 'STATE', 'PATH'],
+    ['ID', 'SENSOR', 'NAME', 'FROM', 'TO', 'ON DISK', 'STATE', 'PATH'],
     files.map((file) => [
       terminalText(file.id),
       file.sensor,
+      terminalText(file.sensorName) || '-',
       timeText(file.firstTime),
       timeText(file.lastTime),
       sizeText(file.bytes),
@@ -56,6 +57,7 @@ export function archivedFileText(file: ArchivedFileView): string {
     ['state', stateText(file)],
     ['type', terminalText(file.topic)],
     ['sensor', file.sensor],
+    ['name', terminalText(file.sensorName) || '-'],
     ['stream', `${terminalText(file.stream)}, its bytes ${file.fromByte} to ${file.toByte}`],
     ['content', KINDS[file.kind]],
     ['received', `${timeText(file.firstTime)} to ${timeText(file.lastTime)}`],

@@ -201,7 +201,12 @@ test('records that make files of their own: announced, none doubled when done ag
     data(`${one}\n!!! no base64\n${two}\n${one}\n`, 4),
     CLOSE,
   ]);
-  for (let round = 0; round < 2; round++) await takeAll(await archiver('filewatcher'));
+  const busy = await archiver('filewatcher');
+  while (await busy.takeBlock());
+  assert.ok(!busy.behind && busy.lag(Date.now()) > 0, 'all was read, but the files are still being made');
+  await busy.settle();
+  assert.equal(busy.lag(Date.now()), 0);
+  await takeAll(await archiver('filewatcher'));
   const files = await announcements(journal, 'filewatcher');
   const items = files.filter((file) => file.announce);
   const contents = await Promise.all(items.map(async (file) => (await contentOf(file)).toString()));

@@ -110,9 +110,13 @@ export class TopicArchiver {
     return this.#sequence;
   }
 
-  /** How old the newest entry looked at is, in ms, while there are others behind it; before the first one, how long it was made ago. */
+  /**
+   * How old the newest entry looked at is, in ms, while there are others behind it, or files are being made of it; before
+   * the first one, how long it was made ago.
+   */
   lag(now: number): number {
-    return this.behind ? Math.max(1, now - (this.#lastTime > 0 ? this.#lastTime : this.#madeAt)) : 0;
+    if (!this.behind && this.#held.size === 0) return 0;
+    return Math.max(1, now - (this.#lastTime > 0 ? this.#lastTime : this.#madeAt));
   }
 
   /**
@@ -210,7 +214,7 @@ export class TopicArchiver {
   }
 
   #level(): Level {
-    return this.lag(Date.now()) > BEHIND_MS ? 0 : 1;
+    return this.behind && this.lag(Date.now()) > BEHIND_MS ? 0 : 1;
   }
 
   #take(entry: Entry, level: Level): void {
