@@ -1,40 +1,25 @@
 import { MantineProvider } from '@mantine/core';
-import { ModalsProvider } from '@mantine/modals';
-import { Notifications } from '@mantine/notifications';
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { RouterProvider } from '@tanstack/react-router';
-import { StrictMode, useEffect, useState } from 'react';
+import { type ReactNode, StrictMode, Suspense, useState } from 'react';
 import { api } from './api/client.ts';
-import { LiveProvider } from './api/live.tsx';
 import { problemOf } from './api/problem.ts';
 import { SESSION_KEY } from './api/session-key.ts';
-import { NowProvider } from './parts/now.tsx';
-import { newRouter } from './routes.tsx';
+import { Door } from './session/door.tsx';
 import { SessionGate } from './session/session.tsx';
 import type { SessionFacts } from './session/session-api.ts';
 import { styleNonce } from './style-nonce.ts';
 import { theme } from './theme.ts';
 
-/** Everything, from the outside in: look, data, who it is, pages. */
-export function App() {
+/** Everything, from the outside in: look, data, who it is, pages. @param pages what is behind the gate, once it is loaded */
+export function App({ pages }: { pages: ReactNode }) {
   const [queryClient] = useState(newQueryClient);
-  const [router] = useState(newRouter);
-  // The page is fetched while the server is asked who is signed in.
-  useEffect(() => void router.load(), [router]);
   return (
     <StrictMode>
       <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={styleNonce}>
         <QueryClientProvider client={queryClient}>
-          <NowProvider>
-            <ModalsProvider>
-              <Notifications position="bottom-right" />
-              <SessionGate>
-                <LiveProvider>
-                  <RouterProvider router={router} />
-                </LiveProvider>
-              </SessionGate>
-            </ModalsProvider>
-          </NowProvider>
+          <Suspense fallback={<Door busy />}>
+            <SessionGate>{pages}</SessionGate>
+          </Suspense>
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>

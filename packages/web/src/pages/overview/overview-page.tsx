@@ -1,6 +1,7 @@
+import { Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import type { Schemas } from '../../api/client.ts';
 import { useLive } from '../../api/live.tsx';
 import { overview } from '../../api/queries.ts';
@@ -11,10 +12,15 @@ import { Page } from '../../parts/page.tsx';
 import { SENSOR_STATES, STATE_LOOKS } from '../../parts/sensor-states.ts';
 import { Attention } from './attention.tsx';
 import { GrowingQueues, TopSensors, TopTypes } from './lists.tsx';
-import { LiveChart } from './live-chart.tsx';
 import classes from './overview.module.css';
 
 type Overview = Schemas['Overview'];
+
+// By itself, while the data comes: what draws it is larger than the rest of the page.
+const liveChart = import('./live-chart.tsx');
+const LiveChart = lazy(async () => ({ default: (await liveChart).LiveChart }));
+/** Of one type, px. */
+const CHART_HEIGHT = 290;
 
 /** The server at a glance: what needs somebody first, then how it is, live. */
 export function OverviewPage() {
@@ -27,7 +33,9 @@ export function OverviewPage() {
             <Attention items={server.attention} empty={server.sensors.total === 0} />
             <Cards server={server} />
             <States byState={server.sensors.byState} />
-            <LiveChart minutes={server.rates.minutes} at={server.at} />
+            <Suspense fallback={<Skeleton height={CHART_HEIGHT} />}>
+              <LiveChart minutes={server.rates.minutes} at={server.at} />
+            </Suspense>
             <div className={classes.lists}>
               <TopTypes server={server} />
               <TopSensors sensors={server.today.sensors} />
