@@ -156,6 +156,12 @@ export class ItemReader {
     }
   }
 
+  /** Items of the entry in memory that the next one is in, which were not taken; undefined where there is no such entry. */
+  get leftInEntry(): number | undefined {
+    const entry = this.#block[this.#blockAt]?.entry;
+    return entry === undefined ? undefined : entry.records - this.#record;
+  }
+
   /** Brings the next block into memory. @returns false where nothing more is committed */
   async load(): Promise<boolean> {
     if (this.#block[this.#blockAt] !== undefined) return true;

@@ -223,7 +223,9 @@ export class JournalQueue implements Queue {
       if (this.#hasOnlyJournal && this.#reader.behind && !this.#closed) await this.#reader.load();
       const loaded = this.#takeRuns(count, mostBytes);
       if (loaded !== undefined) return loaded;
-      const items = await this.#popSlowly({ items: [], count, mostBytes, bytes: 0 });
+      // To the end of its entry, so that the next one can be had as it lies there.
+      const left = (this.#hasOnlyJournal && this.#reader.leftInEntry) || count;
+      const items = await this.#popSlowly({ items: [], count: Math.min(count, left), mostBytes, bytes: 0 });
       const together = ItemRuns.of(items);
       this.keep(together);
       this.letGo(items);

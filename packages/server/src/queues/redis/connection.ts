@@ -205,7 +205,11 @@ export class Connection implements Client {
     if (out.length === 0) return;
     this.#inFlight.push(this.#batch);
     if (this.#batch.length > 0) this.#batch = [];
-    this.#socket.write(out.take(), this.#written);
+    const pieces = out.take();
+    this.#socket.cork();
+    for (const [i, piece] of pieces.entries())
+      this.#socket.write(piece, i === pieces.length - 1 ? this.#written : undefined);
+    this.#socket.uncork();
     out.release(this.#socket.writableLength > 0);
   }
 

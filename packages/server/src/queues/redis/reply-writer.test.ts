@@ -7,7 +7,7 @@ function written(protocol: 2 | 3, write: (out: ReplyWriter) => void): string {
   const out = new ReplyWriter();
   out.protocol = protocol;
   write(out);
-  return out.take().toString('latin1');
+  return Buffer.concat(out.take()).toString('latin1');
 }
 
 describe('ReplyWriter', () => {
@@ -48,11 +48,29 @@ describe('ReplyWriter', () => {
     out.simple('OK');
     out.bulks([large, large]);
     const batch = out.take();
-    const copy = Buffer.from(batch);
-    assert.equal(batch.length, out.length);
+    const copy = Buffer.concat(batch);
+    assert.equal(copy.length, out.length);
     out.release(true);
-    out.bulk(Buffer.alloc(batch.length, 'b'));
-    assert.ok(batch.equals(copy));
-    assert.ok(batch.subarray(0, 5).equals(Buffer.from('+OK\r\n')));
+    out.bulks([Buffer.alloc(copy.length, 'b')]);
+    assert.ok(Buffer.concat(batch).equals(copy));
+    assert.ok(copy.subarray(0, 5).equals(Buffer.from('+OK\r\n')));
+  });
+
+  it('does not copy a large bulk', () => {
+    const out = new ReplyWriter();
+    const large = Buffer.alloc(100_000, 'a');
+    for (let round = 0; round < 2; round++) {
+      out.integer(7);
+      out.bulk(large);
+      out.bulk(Buffer.from('x'));
+      out.bulk(large);
+      const batch = out.take();
+      assert.equal(batch.filter((piece) => piece === large).length, 2);
+      const head = `$100000\r\n${large}\r\n`;
+      assert.equal(Buffer.concat(batch).toString(), `:7\r\n${head}$1\r\nx\r\n${head}`);
+      assert.equal(out.length, Buffer.concat(batch).length);
+      out.release(round === 0);
+      assert.equal(out.length, 0);
+    }
   });
 });

@@ -1,4 +1,6 @@
 const START_BYTES = 64 * 1024;
+/** A bulk of at least this is not copied. */
+const LARGE_BYTES = 32 * 1024;
 /** A larger buffer is not kept for the next batch. */
 const KEEP_BYTES = 4 * 1024 * 1024;
 const CR = 0x0d;
@@ -7,23 +9,26 @@ const ZERO = 0x30;
 /** Marker, up to 16 digits and a sign, CRLF. */
 const NUMBER_BYTES = 20;
 const LINE_BREAKS = /[\r\n]+/g;
-const EMPTY = Buffer.alloc(0);
 
 const MARKER = { simple: 0x2b, error: 0x2d, integer: 0x3a, bulk: 0x24, array: 0x2a, map: 0x25 } as const;
 
 /**
- * Writes RESP2 or RESP3 replies one behind the other into one buffer, so that a batch of requests is answered with one
- * write to the socket. One writer serves all clients: a batch is written and taken without waiting in between.
+ * Writes RESP2 or RESP3 replies one behind the other, so that a batch of requests is answered with one write to the
+ * socket. One writer serves all clients: a batch is written and taken without waiting in between.
  */
 export class ReplyWriter {
   /** The protocol of the client that is being answered. */
   protocol: 2 | 3 = 2;
   #buffer: Buffer = Buffer.allocUnsafeSlow(START_BYTES);
   #length = 0;
+  /** What comes before the bytes from `#from` on: earlier ones, and large bulks where they lie. */
+  #parts: Buffer[] = [];
+  #from = 0;
+  #largeBytes = 0;
 
   /** Bytes written and not yet taken. */
   get length(): number {
-    return this.#length;
+    return this.#length + this.#largeBytes;
   }
 
   simple(text: string): void {
@@ -39,9 +44,12 @@ export class ReplyWriter {
     this.#number(MARKER.integer, value);
   }
 
+  /** @param bytes if they are many they must not change until the batch is sent */
   bulk(bytes: Buffer): void {
-    this.#reserve(bytes.length + NUMBER_BYTES + 2);
-    this.#putBulk(bytes);
+    const isLarge = bytes.length >= LARGE_BYTES;
+    this.#reserve((isLarge ? 0 : bytes.length) + NUMBER_BYTES + 2);
+    if (isLarge) this.#putLarge(bytes);
+    else this.#putBulk(bytes);
   }
 
   text(text: string): void {
@@ -78,14 +86,19 @@ export class ReplyWriter {
     for (const item of items) this.#putBulk(item);
   }
 
-  /** The batch. It is valid until `release`. */
-  take(): Buffer {
-    return this.#length === 0 ? EMPTY : this.#buffer.subarray(0, this.#length);
+  /** The batch, piece by piece. It is valid until `release`. */
+  take(): readonly Buffer[] {
+    return this.#from === this.#length
+      ? this.#parts
+      : [...this.#parts, this.#buffer.subarray(this.#from, this.#length)];
   }
 
   /** Begins the next batch. @param inUse whether somebody still reads the one that was taken */
   release(inUse: boolean): void {
     this.#length = 0;
+    this.#from = 0;
+    this.#largeBytes = 0;
+    this.#parts = [];
     if (inUse || this.#buffer.length > KEEP_BYTES) this.#buffer = Buffer.allocUnsafeSlow(START_BYTES);
   }
 
@@ -106,6 +119,14 @@ export class ReplyWriter {
     this.#putNumber(MARKER.bulk, bytes.length);
     this.#buffer.set(bytes, this.#length);
     this.#length += bytes.length;
+    this.#endLine();
+  }
+
+  #putLarge(bytes: Buffer): void {
+    this.#putNumber(MARKER.bulk, bytes.length);
+    this.#parts.push(this.#buffer.subarray(this.#from, this.#length), bytes);
+    this.#from = this.#length;
+    this.#largeBytes += bytes.length;
     this.#endLine();
   }
 
