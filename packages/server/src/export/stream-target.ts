@@ -279,6 +279,11 @@ export class StreamTarget implements ExportTarget {
     while (isTime() && !(this.#window.allWritten && socket.writableLength === 0)) {
       await sleep(5, undefined, { signal }).catch(() => {});
     }
+    // Some receivers answer an end with a reset, and then it cannot be known any more what was acknowledged before.
+    const lookUntil = performance.now() + UNANSWERED_END_MS;
+    const isMissing = () => this.#acknowledgedOffset() < this.#handed && performance.now() < lookUntil;
+    while (isTime() && isMissing()) await sleep(5, undefined, { signal }).catch(() => {});
+    this.#window.acknowledged(this.#acknowledgedOffset(), performance.now());
     if (over === undefined && this.#options.closing !== undefined) socket.write(this.#options.closing());
     socket.end();
     const endedAt = performance.now();
