@@ -136,12 +136,20 @@ async function register(to: ServerProcess, about: object): Promise<SensorId> {
 
 /** Does something again and again, until the end; a server that is ending may refuse it. */
 function every(ms: number, what: () => unknown): void {
-  const timer = setInterval(async () => {
+  let last = Promise.resolve();
+  const attempt = async (): Promise<void> => {
     try {
       await what();
     } catch (error) {
       process.stderr.write(`demo: ${error instanceof Error ? error.message : error}\n`);
     }
+  };
+  const timer = setInterval(() => {
+    last = attempt();
   }, ms);
-  ends.unshift(() => clearInterval(timer));
+  ends.unshift(async () => {
+    clearInterval(timer);
+    // The server is not stopped under a request.
+    await last;
+  });
 }
