@@ -17,10 +17,16 @@ const CAPTURE = readFileSync(new URL('./data/samples/mixed_soup.pcap', import.me
 const HEADER = CAPTURE.subarray(0, 24);
 
 let server: ServerProcess;
+/** It made the home, and removes it. */
+let first: ServerProcess;
 before(async () => {
-  server = await launchServer();
+  first = await launchServer();
+  server = first;
 });
-after(() => server.dispose());
+after(async () => {
+  await server.dispose();
+  await first.dispose();
+});
 
 async function d4(...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await runD4([...args, '--home', server.home]);
