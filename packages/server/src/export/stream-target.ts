@@ -279,7 +279,7 @@ export class StreamTarget implements ExportTarget {
     while (isTime() && !(this.#window.allWritten && socket.writableLength === 0)) {
       await sleep(5, undefined, { signal }).catch(() => {});
     }
-    // Some receivers answer an end with a reset, and then it cannot be known any more what was acknowledged before.
+    // After the end the connection may be gone before it can be seen what was acknowledged.
     const lookUntil = performance.now() + UNANSWERED_END_MS;
     const isMissing = () => this.#acknowledgedOffset() < this.#handed && performance.now() < lookUntil;
     while (isTime() && isMissing()) await sleep(5, undefined, { signal }).catch(() => {});
