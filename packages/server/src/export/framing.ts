@@ -1,20 +1,10 @@
+import { joinLines } from '../formats/line-run.ts';
+
 /** How records become bytes of a stream. */
 export type Framing = (records: readonly Buffer[]) => Buffer;
 
-const NEWLINE = 0x0a;
-
 /** Each record with a newline behind it. */
-export function lines(records: readonly Buffer[]): Buffer {
-  let bytes = records.length;
-  for (const record of records) bytes += record.length;
-  const framed = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const record of records) {
-    at += record.copy(framed, at);
-    framed[at++] = NEWLINE;
-  }
-  return framed;
-}
+export const lines: Framing = joinLines;
 
 /** Each record with its length in front, as syslog over TCP and TLS counts octets (RFC 6587, section 3.4.1; RFC 5425). */
 export function octetCounted(records: readonly Buffer[]): Buffer {

@@ -1,9 +1,7 @@
 import { D4Error } from '@d4ts/protocol';
+import { joinLines, lineEnds } from '../formats/line-run.ts';
 import type { StreamDefinition } from '../journal/port.ts';
-import { lines } from './framing.ts';
 import type { RecordBatch } from './port.ts';
-
-const NEWLINE = 0x0a;
 
 /**
  * Records as they came, in one run of bytes, a newline behind each: whoever sends lines sends these bytes, and a record
@@ -35,7 +33,7 @@ export class RecordLines implements RecordBatch {
       end += record.length + 1;
       return end;
     });
-    return new RecordLines(lines(records), records.length, ends);
+    return new RecordLines(joinLines(records), records.length, ends);
   }
 
   get lines(): RecordLines {
@@ -87,10 +85,8 @@ export class RecordLines implements RecordBatch {
   }
 
   #findEnds(): number[] {
-    const { bytes } = this;
-    const ends: number[] = [];
-    for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) ends.push(at + 1);
-    if (ends.length === this.count && ends.at(-1) === bytes.length) return ends;
+    const ends = lineEnds(this.bytes);
+    if (ends.length === this.count && ends.at(-1) === this.bytes.length) return ends;
     throw new D4Error('D4_REDIS_PROTOCOL', `${this.count} records came in ${ends.length} lines`);
   }
 

@@ -1,3 +1,5 @@
+import { joinLines, lineEnds } from '../formats/line-run.ts';
+
 const NEWLINE = 0x0a;
 /** Single items are put together up to about this many bytes. */
 const RUN_BYTES = 64 * 1024;
@@ -31,7 +33,7 @@ export class ItemRuns {
     let lines: Buffer[] = [];
     let bytes = 0;
     const end = () => {
-      if (lines.length > 0) runs.push({ bytes: joined(lines, bytes), count: lines.length });
+      if (lines.length > 0) runs.push({ bytes: joinLines(lines), count: lines.length });
       lines = [];
       bytes = 0;
     };
@@ -41,7 +43,7 @@ export class ItemRuns {
       if (isLine) {
         lines.push(item);
         bytes += item.length + 1;
-      } else runs.push({ bytes: joined([item], item.length + 1), count: 1 });
+      } else runs.push({ bytes: joinLines([item]), count: 1 });
     }
     end();
     return new ItemRuns(runs);
@@ -64,26 +66,15 @@ export function itemsOf(taken: Taken): readonly Buffer[] {
 /** Views of the items of a run. */
 function itemsOfRun({ bytes, count }: ItemRun): Buffer[] {
   if (count === 1) return [bytes.subarray(0, -1)];
-  const items: Buffer[] = [];
-  for (let start = 0; items.length < count; ) {
-    const end = bytes.indexOf(NEWLINE, start);
-    items.push(bytes.subarray(start, end));
-    start = end + 1;
-  }
-  return items;
+  let start = 0;
+  return lineEnds(bytes).map((end) => {
+    const item = bytes.subarray(start, end - 1);
+    start = end;
+    return item;
+  });
 }
 
 /** Whether these records are lines of which none is empty, so that they are a run of items as they are. */
 export function isRun(bytes: Buffer): boolean {
   return bytes[0] !== NEWLINE && bytes[bytes.length - 1] === NEWLINE && !bytes.includes('\n\n', 0, 'latin1');
-}
-
-function joined(items: readonly Buffer[], bytes: number): Buffer {
-  const run = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const item of items) {
-    at += item.copy(run, at);
-    run[at++] = NEWLINE;
-  }
-  return run;
 }
