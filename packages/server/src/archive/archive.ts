@@ -190,11 +190,8 @@ class JournalArchive implements Archive {
     await this.#running;
     for (const archived of this.#topics.values()) {
       archived.stopListening();
-      const { archiver } = archived;
-      if (archiver === undefined) continue;
-      await archiver.settle().catch((error: unknown) => this.#failed(archived, error));
-      await this.#save(archived);
-      await archiver.drop();
+      await archived.archiver?.settle().catch((error: unknown) => this.#failed(archived, error));
+      await this.#giveUp(archived);
     }
   }
 
@@ -310,7 +307,7 @@ class JournalArchive implements Archive {
     await this.#giveUp(archived);
   }
 
-  /** What was finished need not be looked at again, so the journal may let go of it. */
+  /** Ends an archiver. What it has finished need not be looked at again, so that the journal may let go of it. */
   async #giveUp(archived: Archived): Promise<void> {
     const { archiver } = archived;
     if (archiver === undefined) return;

@@ -140,16 +140,13 @@ export class ItemReader {
       const { entry } = loaded;
       const { bytes, records: count, stream } = entry;
       if (this.#at === 0) this.#enter(loaded);
-      if (
-        entry.kind !== ENTRY_KIND.file &&
-        (entry.flags & FRAGMENT) === 0 &&
-        (entry.kind !== ENTRY_KIND.data || count === 0)
-      ) {
+      if (!hasWholeRecords(entry)) {
+        // A path, or a part of a record.
+        if (entry.kind === ENTRY_KIND.file || (entry.flags & FRAGMENT) !== 0) return undefined;
         this.#takeSpecial(entry, []);
         continue;
       }
-      const isWhole = entry.kind === ENTRY_KIND.data && (entry.flags & FRAGMENT) === 0 && this.#at === 0;
-      if (!isWhole || count > most || !isRun(bytes)) return undefined;
+      if (this.#at > 0 || count > most || !isRun(bytes)) return undefined;
       this.#ordinal += count;
       this.#leave(entry);
       return { bytes, count, stream };
@@ -173,9 +170,7 @@ export class ItemReader {
   #takeFrom(loaded: CountedEntry, wanted: number, out: Buffer[]): number {
     const { entry } = loaded;
     if (this.#at === 0) this.#enter(loaded);
-    if (entry.kind !== ENTRY_KIND.data || entry.records === 0 || (entry.flags & FRAGMENT) !== 0) {
-      return this.#takeSpecial(entry, out);
-    }
+    if (!hasWholeRecords(entry)) return this.#takeSpecial(entry, out);
     const { bytes } = entry;
     const format = this.#format;
     let at = this.#at;
@@ -331,4 +326,8 @@ export class ItemReader {
     this.#ordinal = this.#source.endOrdinal;
     this.#position = { sequence: this.#source.endSequence, record: 0 };
   }
+}
+
+function hasWholeRecords({ kind, flags, records }: Entry): boolean {
+  return kind === ENTRY_KIND.data && records > 0 && (flags & FRAGMENT) === 0;
 }

@@ -209,9 +209,9 @@ export class JournalQueue implements Queue {
 
   pop(count: number, mostBytes = Number.POSITIVE_INFINITY): Buffer[] | Promise<Buffer[]> {
     const popped: Popped = { items: [], count, mostBytes, bytes: 0 };
-    if (this.#line !== undefined || this.#claims.returned > 0) return this.#wait(() => this.#popSlowly(popped));
+    if (this.#line !== undefined || this.#claims.returned > 0) return this.#popLater(popped);
     this.#takePieces(popped);
-    if (isWanting(popped) && this.#reader.behind) return this.#wait(() => this.#popSlowly(popped));
+    if (isWanting(popped) && this.#reader.behind) return this.#popLater(popped);
     this.keep(popped.items);
     return popped.items;
   }
@@ -228,7 +228,6 @@ export class JournalQueue implements Queue {
       const items = await this.#popSlowly({ items: [], count: Math.min(count, left), mostBytes, bytes: 0 });
       const together = ItemRuns.of(items);
       this.keep(together);
-      this.letGo(items);
       return together;
     });
   }
@@ -516,6 +515,15 @@ export class JournalQueue implements Queue {
     return done;
   }
 
+  #popLater(popped: Popped): Promise<Buffer[]> {
+    return this.#wait(async () => {
+      const items = await this.#popSlowly(popped);
+      this.keep(items);
+      return items;
+    });
+  }
+
+  /** What it takes is to be kept before anybody waits for anything. */
   async #popSlowly(popped: Popped): Promise<Buffer[]> {
     const { items, count } = popped;
     await this.#popReturned(count, items);
@@ -531,7 +539,6 @@ export class JournalQueue implements Queue {
       }
       this.#takePieces(popped);
     }
-    this.keep(items);
     return items;
   }
 

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { ItemRuns } from '../item-runs.ts';
+import { ItemRuns, type Taken } from '../item-runs.ts';
 import type { Queue } from '../port.ts';
 import { untake } from '../untake.ts';
 import {
@@ -78,15 +78,25 @@ function pop(...[context, client, args, out]: Parameters<CommandHandler>): Retur
     else to.bulks(items);
     client.delivers(queue, items);
   };
-  const taken = queue === undefined ? [] : take(queue, count);
+  return hand(context, queue, queue === undefined ? [] : take(queue, count), answer, out);
+}
+
+/** Answers with what was taken as soon as it is there; it is given back where nobody waits for the answer any more. */
+function hand<T extends Taken>(
+  { log }: CommandContext,
+  queue: Queue | undefined,
+  taken: T | Promise<T>,
+  answer: (taken: T, to: ReplyWriter) => void,
+  out: ReplyWriter,
+): ReturnType<CommandHandler> {
   if (!(taken instanceof Promise)) {
     answer(taken, out);
     return undefined;
   }
-  return taken.then((items) => ({
-    write: (to) => answer(items, to),
+  return taken.then((late) => ({
+    write: (to) => answer(late, to),
     abandon: () => {
-      if (queue !== undefined) untake(queue, items, context.log);
+      if (queue !== undefined) untake(queue, late, log);
     },
   }));
 }
@@ -107,17 +117,7 @@ function popLines(...[context, client, args, out]: Parameters<CommandHandler>): 
     }
     if (queue !== undefined) client.delivers(queue, taken);
   };
-  const taken = queue === undefined ? new ItemRuns([]) : takeRuns(queue, count);
-  if (!(taken instanceof Promise)) {
-    answer(taken, out);
-    return undefined;
-  }
-  return taken.then((runs) => ({
-    write: (to) => answer(runs, to),
-    abandon: () => {
-      if (queue !== undefined) untake(queue, runs, context.log);
-    },
-  }));
+  return hand(context, queue, queue === undefined ? new ItemRuns([]) : takeRuns(queue, count), answer, out);
 }
 
 function blockingPop(...[context, client, args, out]: Parameters<CommandHandler>): ReturnType<CommandHandler> {
