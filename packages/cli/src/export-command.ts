@@ -1,14 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readClientConfig } from '@d4ts/client';
 import { D4Error } from '@d4ts/protocol';
-import {
-  type CommandTarget,
-  type ExporterSecrets,
-  type ExporterTarget,
-  eventsOnly,
-  runQueueExport,
-} from '@d4ts/server';
+import type { ExporterSecrets, ExporterTarget } from '@d4ts/server';
+import { type CommandTarget, eventsOnly, runQueueExport } from '@d4ts/server/export';
 import { Command } from 'commander';
 import { rewriteExportFlags } from './export-flags.ts';
 import {
@@ -58,8 +52,8 @@ export function registerExportCommand(program: Command): void {
       '--config <directory>',
       "a sensor's configuration directory (-c): destination, uuid, key, rootCA.crt; the type is the queue's",
     )
-    .action((flags: D4Flags) => {
-      const { target, key } = d4Target(flags);
+    .action(async (flags: D4Flags) => {
+      const { target, key } = await d4Target(flags);
       return run(flags, target, { key });
     });
   command.addCommand(forward);
@@ -113,7 +107,8 @@ async function run(flags: QueueFlags, target: CommandTarget, secrets: ExporterSe
 }
 
 /** What a sensor's configuration directory says about where to forward to. */
-function d4Target({ config: directory, verify, ca }: D4Flags): { target: ExporterTarget; key: string } {
+async function d4Target({ config: directory, verify, ca }: D4Flags): Promise<{ target: ExporterTarget; key: string }> {
+  const { readClientConfig } = await import('@d4ts/client');
   const { destination, sensor, key } = readClientConfig(directory);
   if (destination.kind !== 'server') {
     throw new D4Error('D4_USAGE', `${join(directory, 'destination')}: expected HOST:PORT of a D4 server`);

@@ -1,5 +1,6 @@
 import { D4Error, isMetaTypeName, sensorIdFrom } from '@d4ts/protocol';
-import type { CommandTarget, ExporterSecrets, ExporterTarget } from '@d4ts/server';
+import type { ExporterSecrets, ExporterTarget } from '@d4ts/server';
+import type { CommandTarget } from '@d4ts/server/export';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** What commander makes of the options of all kinds of exporters. */

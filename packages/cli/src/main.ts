@@ -1,6 +1,7 @@
 import { D4Error, plainLines } from '@d4ts/protocol';
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { freeBuffersEarly } from './buffer-garbage.ts';
 
 /** Some of the commands: they are loaded only when one of them is meant, so that each starts quickly. */
 interface CommandModule {
@@ -63,6 +64,7 @@ const WRONG_USE = /^D4_(USAGE|CONFIG|BAD_[A-Z_]+)$/;
 /** Runs the d4 command. Sets the exit code: 0, 1 (failed), 2 (wrong use or configuration). */
 export async function main(args: readonly string[]): Promise<void> {
   endQuietlyWithoutReader();
+  freeBuffersEarly();
   try {
     await run(args);
   } catch (error) {

@@ -1,7 +1,6 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Config } from './config/schema.ts';
-import type { QueueExport } from './export/queue-export.ts';
 import type { BackupManifest } from './home/backup/manifest.ts';
 import type { EntryTaker } from './home/backup/read-backup.ts';
 import type { HomeCheckOptions } from './home/check/check-home.ts';
@@ -48,8 +47,6 @@ export { describeConfig, type SettingReport } from './config/describe.ts';
 export { formatHostPort, type HostPort, parseHostPort } from './config/host-port.ts';
 export { allowedValues, type ConfigInputs, loadConfig } from './config/load.ts';
 export { allSettings, type Config, type Setting } from './config/schema.ts';
-export { eventsOnly } from './export/events-only.ts';
-export type { CommandTarget, QueueExport } from './export/queue-export.ts';
 export type { BackupManifest } from './home/backup/manifest.ts';
 export type { HomeCheckOptions } from './home/check/check-home.ts';
 export type { CheckedPart, Finding, HomeCheck, Note } from './home/check/findings.ts';
@@ -94,14 +91,4 @@ export async function restoreHome(file: string, home: string): Promise<BackupMan
 export async function checkHome(options: HomeCheckOptions): Promise<HomeCheck> {
   const check = await import('./home/check/check-home.ts');
   return check.checkHome(options);
-}
-
-/** As `runQueueExport` of export/queue-export.ts, which is loaded by this. */
-export async function runQueueExport(
-  options: QueueExport,
-  signal: AbortSignal,
-  streams: { readonly stdout: Writable; readonly stderr: Writable },
-): Promise<number> {
-  const exporting = await import('./export/queue-export.ts');
-  return exporting.runQueueExport(options, signal, streams);
 }
