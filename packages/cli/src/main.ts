@@ -101,8 +101,9 @@ function commandNamed(program: Command, words: readonly string[]): Command {
   return command;
 }
 
-/** The module of the command that is the first word; all of them for help, and for what is not a command. */
+/** The module of the command that is the first word; none for the version; all of them for help, and for what is not a command. */
 function meant(args: readonly string[]): readonly CommandModule[] {
+  if (args[0] === '--version') return [];
   const name = args.find((word) => !word.startsWith('-'));
   const found = MODULES.find(({ names }) => name !== undefined && names.includes(name));
   return found === undefined ? MODULES : [found];
