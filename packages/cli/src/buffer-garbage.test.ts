@@ -31,6 +31,6 @@ test('buffers that pass through are freed without marking the whole heap', async
   const before = await marksDuring(1_000);
   freeBuffersEarly();
   const after = await marksDuring(1_000);
-  // Where it is not marked often before, this Node.js does not need the flags any more.
+  // Where it is not marked often before, this Node.js does not need the flag any more.
   assert.ok(after * 3 < before, `the heap was marked ${before} times before, ${after} times after`);
 });
