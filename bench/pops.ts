@@ -6,7 +6,7 @@ import { Redis } from 'ioredis';
 import { Api } from './api.ts';
 import { KEY, register } from './ingest.ts';
 import { end, firstLine, start } from './processes.ts';
-import type { Figure } from './report.ts';
+import { type Figure, median } from './report.ts';
 
 const LINE_BYTES = 150;
 const BYTES = 60_000_000;
@@ -47,10 +47,6 @@ async function fillRedis(key: string): Promise<void> {
   const line = Buffer.alloc(LINE_BYTES - 1, 'a line of some log 0123456789 ');
   for (let sent = 0; sent < BYTES; sent += LINE_BYTES * 1000) await client.lpush(key, ...Array(1000).fill(line));
   client.disconnect();
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 /**

@@ -23,6 +23,13 @@ export function line(figure: Figure): string {
   return [`${figure.name}: ${show(figure.value)} ${figure.unit}`, ...references].join(', ');
 }
 
+/** The value in the middle, or half-way between the two there. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [upper = 0, lower = upper] = [sorted[sorted.length >> 1], sorted[(sorted.length - 1) >> 1]];
+  return (upper + lower) / 2;
+}
+
 function show(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

@@ -1,7 +1,7 @@
 import { D4Error, plainLines } from '@d4ts/protocol';
 import { Command, CommanderError } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { freeBuffersEarly } from './buffer-garbage.ts';
+import { freeBuffersEarly, keepTicksFast } from './engine.ts';
 
 /** Some of the commands: they are loaded only when one of them is meant, so that each starts quickly. */
 interface CommandModule {
@@ -65,6 +65,7 @@ const WRONG_USE = /^D4_(USAGE|CONFIG|BAD_[A-Z_]+)$/;
 export async function main(args: readonly string[]): Promise<void> {
   endQuietlyWithoutReader();
   freeBuffersEarly();
+  keepTicksFast();
   try {
     await run(args);
   } catch (error) {

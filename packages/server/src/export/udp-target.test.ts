@@ -129,22 +129,25 @@ describe('d4 export udp', () => {
     assert.equal(await stopped(), 0);
   });
 
-  it('holds records while nobody listens at the receiver, and goes on when somebody does', async () => {
-    const { port } = receiver;
-    queue.add('a');
-    start();
-    await receiver.until(1);
-    await receiver.close();
-    queue.add('b', 'c', 'd');
-    await said.until('refuses datagrams (ECONNREFUSED)');
-    receiver = await Receiver.open(port);
-    await receiver.until(3);
-    // The first that was refused too: on one machine that is known at once.
-    assert.deepEqual(receiver.texts, ['b\n', 'c\n', 'd\n']);
-    assert.equal(await stopped(), 0);
-    assert.match(said.text, /takes datagrams again/);
-    assert.match(said.text, /4 delivered, [1-9]\d* errors/);
-  });
+  const paces = [{ pace: 'at its rate' }, { pace: 'without a rate', rate: 0 }];
+  for (const { pace, ...options } of paces) {
+    it(`${pace} holds records while nobody listens at the receiver, and goes on when somebody does`, async () => {
+      const { port } = receiver;
+      queue.add('a');
+      start(options);
+      await receiver.until(1);
+      await receiver.close();
+      queue.add('b', 'c', 'd');
+      await said.until('refuses datagrams (ECONNREFUSED)');
+      receiver = await Receiver.open(port);
+      await receiver.until(3);
+      // The first that was refused too: on one machine that is known at once.
+      assert.deepEqual(receiver.texts, ['b\n', 'c\n', 'd\n']);
+      assert.equal(await stopped(), 0);
+      assert.match(said.text, /takes datagrams again/);
+      assert.match(said.text, /4 delivered, [1-9]\d* errors/);
+    });
+  }
 
   it('gives back what it holds, in order, when it is stopped', async () => {
     const items = Array.from({ length: 250 }, (_, i) => String(i));

@@ -16,7 +16,7 @@ const MALTRAIL_BYTES = 8_192;
 /** While the receiver refuses, one datagram is tried this often; it has arrived where no refusal came in this time. */
 const PROBE_MS = 250;
 const WARN_AGAIN_MS = 10_000;
-/** Without a rate, so many datagrams are sent before it is looked whether one was refused. */
+/** Without a rate, up to so many datagrams are sent before it is looked whether one was refused. */
 const BURST = 256;
 
 /** What a UDP target is told. */
@@ -66,7 +66,7 @@ export class UdpTarget implements ExportTarget {
     const socket = this.#socket ?? (await unlessAborted(this.#connected, signal));
     if (socket === undefined) return;
     const { count, at } = this.#datagrams(batch);
-    if (this.#pacer !== undefined || count < BURST) {
+    if (this.#pacer !== undefined) {
       for (let i = 0; i < count; i++) {
         if (signal.aborted || !(await this.#paced(signal)) || !(await this.#sendOne(socket, at(i), signal))) return;
       }
@@ -152,7 +152,8 @@ export class UdpTarget implements ExportTarget {
       this.#noteLength(datagram);
       socket.send(datagram, onAnswer);
     }
-    while (answered < sent - from) await turn();
+    do await arrived();
+    while (answered < sent - from);
     const [firstFailed = sent] = failed;
     // That nobody listens is the answer to the datagram before; what follows did not arrive either.
     const refused = this.#refused;
@@ -180,9 +181,7 @@ export class UdpTarget implements ExportTarget {
       if (error !== null) this.#noteRefusal(error);
       else if (this.problem === undefined) {
         // From this machine the answer that nobody listens comes at once: then this is the one that was refused.
-        // One turn may end before the sockets are looked at, two may not.
-        await turn();
-        await turn();
+        await arrived();
         if (!this.#refused) break;
       }
       await sleep(PROBE_MS, undefined, { signal }).catch(() => {});
@@ -228,6 +227,12 @@ export class UdpTarget implements ExportTarget {
       `a record of ${bytes} bytes is skipped: a datagram carries at most ${most} (${this.counts.skipped} skipped so far)`,
     );
   }
+}
+
+/** Resolved when what came in by now has been looked at: one turn may end before the sockets are, two may not. */
+async function arrived(): Promise<void> {
+  await turn();
+  await turn();
 }
 
 /** What a promise resolves to; undefined where the signal comes first. */

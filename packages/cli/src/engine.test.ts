@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { constants, type NodeGCPerformanceDetail, PerformanceObserver } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { freeBuffersEarly } from './buffer-garbage.ts';
+import { freeBuffersEarly, keepTicksFast } from './engine.ts';
 
 const MIB = 1024 * 1024;
 
@@ -33,4 +33,8 @@ test('buffers that pass through are freed without marking the whole heap', async
   const after = await marksDuring(1_000);
   // Where it is not marked often before, this Node.js does not need the flag any more.
   assert.ok(after * 3 < before, `the heap was marked ${before} times before, ${after} times after`);
+});
+
+test('a tick is kept', () => {
+  assert.ok(keepTicksFast(), 'process.nextTick makes its objects in another way: see whether it still needs this');
 });
