@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { newSensorId, type SensorId } from '@d4ts/protocol';
-import type { ServerProcess } from '@d4ts/testkit';
+import { launchServer, type ServerProcess } from '@d4ts/testkit';
 import type { CDPSession, Page } from 'playwright-core';
 import { type BrowserUnderTest, CHROMIUM, startBrowser } from '../test/browser/browser-fixture.ts';
 import { ask, openStream } from '../test/monitored-server.ts';
@@ -15,9 +15,12 @@ const SENDING = 500;
 const AT_ONCE = 50;
 const CLIENTS = 10;
 /** How long the server's processor time is looked at. */
-const LOOK_SECONDS = 15;
+const LOOK_SECONDS = 30;
 /** After the last client of the event stream has left, the server goes on following changes for a minute. */
 const LINGER_MS = 62_000;
+/** How often each page is loaded, by a browser that knows nothing of it. */
+const LOADS = 5;
+const SETTLE_MS = 2_500;
 const LOAD_MS = 4_000;
 const LIVE_MS = 10_000;
 const WHEEL_STEPS = 100;
@@ -39,21 +42,26 @@ export async function pageFigures(): Promise<Figure[]> {
     process.stderr.write(`no Chromium at ${CHROMIUM}: set CHROMIUM to one\n`);
     return [];
   }
+  const costs = await clientCosts();
   await using browser = await startBrowser();
-  const { server } = browser;
-  const sensors = await registerMany(server);
-  const port = Number(server.info.listen.split(':').at(-1));
-  const senders = start('steady.ts', [JSON.stringify({ port, sensors: sensors.slice(0, SENDING), key: KEY })]);
+  const busy = await keepBusy(browser.server);
   try {
-    await firstLine(senders);
     await setTimeout(WARM_MS);
-    const costs = await clientCosts(server);
     const overview = await lookAt(browser, '/', 'Overview', '[aria-label="Sensors by state"]');
     const list = await lookAt(browser, '/sensors', 'Sensors', '[role=row] a');
     return [...costs, ...overview, ...list];
   } finally {
-    await end(senders);
+    await busy.stop();
   }
+}
+
+/** Lets a server have 5,000 sensors, 500 of which send. */
+async function keepBusy(server: ServerProcess): Promise<{ stop(): Promise<void> }> {
+  const sensors = await registerMany(server);
+  const port = Number(server.info.listen.split(':').at(-1));
+  const senders = start('steady.ts', [JSON.stringify({ port, sensors: sensors.slice(0, SENDING), key: KEY })]);
+  await firstLine(senders);
+  return { stop: () => end(senders) };
 }
 
 /** Registers the sensors as people do: with names, tags and owners. */
@@ -92,43 +100,59 @@ async function costOfFrame(server: ServerProcess): Promise<number> {
   return (used * 1_000) / ((await frames()) - framesBefore);
 }
 
-/** The same without and with clients of the event stream. */
-async function clientCosts(server: ServerProcess): Promise<Figure[]> {
-  const before = await costOfFrame(server);
+/**
+ * The same with clients of the event stream and without, of two servers at the same time, each in its turn: what a frame
+ * costs here changes by a quarter within a minute.
+ */
+async function clientCosts(): Promise<Figure[]> {
+  const servers = [await launchServer(), await launchServer()] as const;
+  const busy = [await keepBusy(servers[0]), await keepBusy(servers[1])];
+  try {
+    await setTimeout(WARM_MS);
+    const [first, second] = servers;
+    const turns = [await costsOfClients(first, second)];
+    await setTimeout(LINGER_MS);
+    turns.push(await costsOfClients(second, first));
+    const mean = (of: 'watched' | 'alone') => turns.reduce((sum, turn) => sum + turn[of], 0) / turns.length;
+    const name = `${CLIENTS} clients of the event stream: processor time a frame`;
+    return [{ name, value: mean('watched'), unit: 'µs', references: { 'without, at the same time': mean('alone') } }];
+  } finally {
+    for (const each of busy) await each.stop();
+    for (const server of servers) await server.dispose();
+  }
+}
+
+/** What a frame costs a server with clients, and one without, in µs. */
+async function costsOfClients(
+  server: ServerProcess,
+  other: ServerProcess,
+): Promise<{ watched: number; alone: number }> {
   const streams = await Promise.all(Array.from({ length: CLIENTS }, () => openStream(server, '/api/v1/events')));
   for (const stream of streams) stream.resume().on('error', () => undefined);
   await setTimeout(1_000);
-  const watched = await costOfFrame(server);
+  const [watched, alone] = await Promise.all([costOfFrame(server), costOfFrame(other)]);
   for (const stream of streams) stream.destroy();
-  await setTimeout(LINGER_MS);
-  const after = await costOfFrame(server);
-  const references = { 'without, before': before, 'without, after': after };
-  return [
-    { name: `${CLIENTS} clients of the event stream: processor time a frame`, value: watched, unit: 'µs', references },
-  ];
+  return { watched, alone };
 }
 
-/** Loads a page, reads it, scrolls it: how long it takes to appear, and its longest task in each phase. */
+/** Loads a page some times, reads it, scrolls it: how long it takes to appear, and its longest task in each phase. */
 async function lookAt(browser: BrowserUnderTest, path: string, name: string, content: string): Promise<Figure[]> {
-  const page = await browser.openAsAdministrator({ viewport: { width: 1440, height: 900 } });
-  const tracing = await Tracing.of(page);
+  const loading: Task[] = [];
+  const paints: number[] = [];
+  for (let load = 1; load < LOADS; load += 1) {
+    const { page, tasks, paint } = await loaded(browser, path, content);
+    loading.push(...tasks);
+    paints.push(paint);
+    await page.context().close();
+  }
+  const { page, tracing, tasks, paint } = await loaded(browser, path, content);
   try {
-    await page.goto('about:blank');
-    const loading = await tracing.during(async () => {
-      await page.goto(path, { waitUntil: 'commit' });
-      // Looking whether it is there would be work of the page.
-      await setTimeout(LOAD_MS);
-    });
-    await page.locator(content).first().waitFor();
-    const paint = await page.evaluate<number>(
-      "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0",
-    );
     const scrolling = await tracing.during(() => scroll(page));
     const jumping = await tracing.during(() => jump(page));
     const live = await tracing.during(() => setTimeout(LIVE_MS));
     return [
-      { name: `${name}: first paint`, value: paint, unit: 'ms' },
-      ...longest(`${name}: longest task while loading`, loading),
+      { name: `${name}: first paint, the latest of ${LOADS} loads`, value: Math.max(...paints, paint), unit: 'ms' },
+      ...longest(`${name}: longest task of ${LOADS} loads`, [...loading, ...tasks]),
       ...longest(`${name}: longest task while scrolling`, scrolling),
       ...longest(`${name}: longest task while jumping to its end`, jumping),
       ...longest(`${name}: longest task during live updates`, live),
@@ -136,6 +160,30 @@ async function lookAt(browser: BrowserUnderTest, path: string, name: string, con
   } finally {
     await page.context().close();
   }
+}
+
+/** A page in a browser that knows nothing of it, when it has settled; the tasks of its loading, and its first paint in ms. */
+async function loaded(
+  browser: BrowserUnderTest,
+  path: string,
+  content: string,
+): Promise<{ page: Page; tracing: Tracing; tasks: Task[]; paint: number }> {
+  const page = await browser.openAsAdministrator({ viewport: { width: 1440, height: 900 } });
+  const tracing = await Tracing.of(page);
+  // As after signing in, the tab has shown something of the server before: where it has not, the browser starts processes
+  // while the page loads, of which tasks of 3 ms lasted 125 on two cores.
+  await page.goto('/healthz');
+  await setTimeout(SETTLE_MS);
+  const tasks = await tracing.during(async () => {
+    await page.goto(path, { waitUntil: 'commit' });
+    // Looking whether it is there would be work of the page.
+    await setTimeout(LOAD_MS);
+  });
+  await page.locator(content).first().waitFor();
+  const paint = await page.evaluate<number>(
+    "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0",
+  );
+  return { page, tracing, tasks, paint };
 }
 
 async function scroll(page: Page): Promise<void> {
