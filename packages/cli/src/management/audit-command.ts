@@ -2,6 +2,7 @@ import type { AuditEntry, AuditPage } from '@d4ts/server';
 import { type Command, Option } from 'commander';
 import { table } from '../table.ts';
 import { countArgument, timeArgument } from './arguments.ts';
+import { changeText, subjectText } from './audit-text.ts';
 import { managementCommand } from './management-command.ts';
 import { print } from './output.ts';
 import { terminalText, timeText } from './terminal-text.ts';
@@ -16,9 +17,6 @@ interface AuditOptions {
   readonly limit: number;
   readonly export?: 'ndjson' | 'csv';
 }
-
-/** Longest description of a change, in characters. */
-const MAX_CHANGE_LENGTH = 120;
 
 /** Adds `d4 audit`. */
 export function registerAuditCommand(program: Command): void {
@@ -45,10 +43,12 @@ export function registerAuditCommand(program: Command): void {
         return;
       }
       const items: AuditEntry[] = [];
+      const names: AuditPage['names'] = {};
       for (let next: string | null = ''; next !== null && items.length < limit; ) {
         query.set('limit', String(Math.min(1_000, limit - items.length)));
         const page: AuditPage = await api.get<AuditPage>(`/audit?${query}`);
         items.push(...page.items);
+        Object.assign(names, page.names);
         next = page.next;
         if (next !== null) query.set('after', next);
       }
@@ -62,8 +62,8 @@ export function registerAuditCommand(program: Command): void {
                 terminalText(entry.who),
                 entry.address ?? '-',
                 entry.action === 'event' ? entry.kind : `${entry.kind} ${entry.action}`,
-                terminalText(entry.key),
-                changeText(entry),
+                subjectText(entry, names),
+                changeText(entry, names),
               ]),
             ),
       );
@@ -79,23 +79,4 @@ function queryOf({ since, until, ...texts }: Omit<AuditOptions, 'limit' | 'expor
     if (typeof value === 'string' && ['who', 'kind', 'key', 'text'].includes(name)) query.set(name, value);
   }
   return query;
-}
-
-/** What differs, or what is known of an event. */
-function changeText({ action, before, after }: AuditEntry): string {
-  if (action === 'removed' || action === 'added') return '';
-  const old: Record<string, unknown> = { ...before };
-  const changes = Object.entries({ ...old, ...after })
-    .map(([name]) => [name, old[name], Reflect.get(after ?? {}, name)] as const)
-    .filter(([, was, is]) => JSON.stringify(was) !== JSON.stringify(is))
-    .map(([name, was, is]) =>
-      action === 'event' ? `${name}: ${valueText(is)}` : `${name}: ${valueText(was)} -> ${valueText(is)}`,
-    );
-  const text = terminalText(changes.join(', '));
-  return text.length > MAX_CHANGE_LENGTH ? `${text.slice(0, MAX_CHANGE_LENGTH - 1)}…` : text;
-}
-
-function valueText(value: unknown): string {
-  if (value === undefined) return '-';
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }

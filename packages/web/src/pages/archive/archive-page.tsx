@@ -1,10 +1,10 @@
-import { Button, Select, TextInput } from '@mantine/core';
+import { Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
 import { status, types } from '../../api/queries.ts';
 import { formatSpan } from '../../parts/format.ts';
 import { Page, Panel } from '../../parts/page.tsx';
+import { SensorSearch } from '../../parts/sensor-search.tsx';
 import { FilesTable } from './files-table.tsx';
 
 const route = getRouteApi('/archive');
@@ -15,31 +15,16 @@ export function ArchivePage() {
   const navigate = route.useNavigate();
   const accepted = useQuery(types);
   const server = useQuery(status);
-  const [sensor, setSensor] = useState(search.sensor ?? '');
-  useEffect(() => setSensor(search.sensor ?? ''), [search.sensor]);
   const behind = server.data?.archive.topics.filter(({ lagMs, error }) => lagMs > 60_000 || error !== null) ?? [];
   return (
     <Page title="Archive" about={server.data && `Finished files below ${server.data.archive.root}`}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void navigate({
-            search: (before) => ({ ...before, sensor: sensor.trim() === '' ? undefined : sensor.trim() }),
-          });
-        }}
-        style={{ display: 'flex', gap: 10, flexWrap: 'wrap', marginBottom: 12 }}
-      >
-        <TextInput
+      <div style={{ display: 'flex', gap: 10, flexWrap: 'wrap', marginBottom: 12 }}>
+        <SensorSearch
           data-page-search
-          aria-label="Sensor's uuid"
-          placeholder="Sensor's uuid"
-          value={sensor}
-          onChange={(event) => setSensor(event.currentTarget.value)}
-          style={{ flex: '1 1 220px', maxWidth: 400 }}
+          uuid={search.sensor}
+          onChange={(sensor) => void navigate({ search: (before) => ({ ...before, sensor }) })}
+          style={{ flex: '1 1 220px', maxWidth: 480 }}
         />
-        <Button type="submit" variant="default">
-          Show
-        </Button>
         <Select
           aria-label="Type"
           placeholder="Any type"
@@ -50,7 +35,7 @@ export function ArchivePage() {
           data={(accepted.data?.items ?? []).map(({ name, title }) => ({ value: name, label: `${name} · ${title}` }))}
           style={{ flex: '1 1 220px', maxWidth: 400 }}
         />
-      </form>
+      </div>
       {behind.map(({ topic, lagMs, error }) => (
         <p key={topic} role="status" style={{ color: 'var(--d4-warn)', fontSize: 14 }}>
           Type {topic} is {formatSpan(lagMs)} behind{error === null ? '.' : `: ${error}`}
