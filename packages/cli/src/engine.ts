@@ -1,4 +1,4 @@
-import { createHook } from 'node:async_hooks';
+import { executionAsyncResource } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 
 /** Set while V8 runs; each holds from then on. */
@@ -34,15 +34,13 @@ export function freeBuffersEarly(): void {
  * lives (measured with Node.js 24.21). So one is kept; call this before the heap is marked first.
  * @returns whether one is kept: not where Node.js makes them in another way
  */
-export function keepTicksFast(): boolean {
-  const hook = createHook({
-    init(_id, type, _trigger, resource) {
-      if (type === 'TickObject') keptTick ??= resource;
-    },
-  });
-  hook.enable();
+export function keepTicksFast(): Promise<boolean> {
+  // Not by a hook: promises would be slower ever after.
+  const keep = (resolve: (kept: boolean) => void) => {
+    const resource = executionAsyncResource();
+    if ('callback' in resource) keptTick = resource;
+    resolve(keptTick !== undefined);
+  };
   // As it is called for a callback with a result.
-  process.nextTick(() => {}, null, 0);
-  hook.disable();
-  return keptTick !== undefined;
+  return new Promise((resolve) => process.nextTick(keep, resolve, 0));
 }

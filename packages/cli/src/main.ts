@@ -65,7 +65,7 @@ const WRONG_USE = /^D4_(USAGE|CONFIG|BAD_[A-Z_]+)$/;
 export async function main(args: readonly string[]): Promise<void> {
   endQuietlyWithoutReader();
   freeBuffersEarly();
-  keepTicksFast();
+  void keepTicksFast();
   try {
     await run(args);
   } catch (error) {
