@@ -122,6 +122,12 @@ class Ours {
     await d4(this.#server, 'exporter', 'pause', this.#kind);
     return received;
   }
+
+  /** Nothing is kept for them while others are measured. */
+  async close(): Promise<void> {
+    await d4(this.#server, 'exporter', 'remove', this.#kind);
+    await d4(this.#server, 'queue', 'remove', this.#queue);
+  }
 }
 
 /** Exporters against bare loops to the same receiver, in turns: what counts is the run in the middle. */
@@ -160,6 +166,7 @@ async function figuresOf(kind: Kind, server: ServerProcess, receiver: Receiver):
     await runBare();
     inServer.push(await ours.inServer(records));
   }
+  await ours.close();
   const references = { [`a bare ${kind} loop`]: middle(bare) };
   const name = `exported over ${kind}, ${LINE_BYTES} B lines`;
   const lost = { 'a bare loop': bare, 'd4 export': fromQueue, 'in the server': inServer };
