@@ -17,6 +17,9 @@ const WATCHED_MS = 3_000;
 /** Sensors in one answer: a screen or two. */
 const SENSORS_AT_ONCE = 200;
 
+/** Sensors that are offered for what somebody types. */
+const SENSORS_TO_CHOOSE = 20;
+
 /** The server as a whole. */
 export const status = queryOptions({
   queryKey: ['status'],
@@ -157,6 +160,19 @@ export const sensorList = (filter: SensorFilter) =>
     placeholderData: keepPreviousData,
     // Each part is asked for anew: the more there are, the rarer.
     refetchInterval: ({ state }) => REFRESH_MS * Math.max(1, partsOf(state.data)),
+  });
+
+/** The first sensors by name that have this text in them; of an empty text, the first of all. */
+export const sensorsLike = (text: string) =>
+  queryOptions({
+    queryKey: ['sensors', 'like', text],
+    queryFn: () =>
+      answered(
+        api.GET('/api/v1/sensors', {
+          params: { query: { ...(text !== '' && { text }), sort: 'name', limit: SENSORS_TO_CHOOSE } },
+        }),
+      ),
+    placeholderData: keepPreviousData,
   });
 
 /** How many sensors are in each state, and have each tag, type and mail address. */

@@ -1,25 +1,13 @@
 import { Select, type SelectProps } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import { answered, api, type Schemas } from '../api/client.ts';
+import type { Schemas } from '../api/client.ts';
+import { sensorsLike } from '../api/queries.ts';
 
 /** Somebody types on for less than this, ms. */
 const TYPED_MS = 200;
-const MAX_FOUND = 20;
 const UUID = /^[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$/i;
-
-const sensorsLike = (text: string) =>
-  queryOptions({
-    queryKey: ['sensors', 'like', text],
-    queryFn: () =>
-      answered(
-        api.GET('/api/v1/sensors', {
-          params: { query: { ...(text !== '' && { text }), sort: 'name', limit: MAX_FOUND } },
-        }),
-      ),
-    placeholderData: keepPreviousData,
-  });
 
 /** Chooses one sensor: by what is typed of its name, uuid, tags or owner; or by the uuid of one that is gone. */
 export function SensorSearch({
