@@ -40,6 +40,10 @@ test('a change is told with units, times and names', () => {
     changeText(entry({ action: 'event', after: { sensors: [SENSOR], expectedSeconds: 90 } }), NAMES),
     `sensors: [cellar (${SENSOR})], expectedSeconds: 1 min 30 s`,
   );
+  assert.equal(
+    changeText(entry({ before: { archive: null }, after: { archive: { maxAgeMs: 90_000, maxBytes: null } } }), NAMES),
+    'archive: null -> {maxAgeMs: 1 min 30 s, maxBytes: null}',
+  );
   assert.equal(changeText(entry({ action: 'removed', before }), NAMES), '');
 });
 

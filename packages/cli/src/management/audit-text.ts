@@ -33,12 +33,16 @@ function valueText(name: string, value: unknown, names: Names): string {
   if (value === undefined) return '-';
   if (typeof value === 'string') return nameWith(value, names);
   if (Array.isArray(value)) return `[${value.map((each) => valueText(name, each, names)).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const fields = Object.entries(value).map(([field, each]) => `${field}: ${valueText(field, each, names)}`);
+    return `{${fields.join(', ')}}`;
+  }
   if (typeof value !== 'number') return JSON.stringify(value);
   if (/Ms$/.test(name)) return value % 1_000 === 0 ? durationText(value / 1_000) : `${value} ms`;
   if (/Seconds$/.test(name)) return durationText(value);
-  if (/bytes$/i.test(name)) return sizeText(value);
+  if (/bytes(?:Per\w+)?$/i.test(name)) return sizeText(value);
   const isMoment = value >= MOMENTS[0] && value <= MOMENTS[1];
-  return isMoment && /(?:at|from|to|until|time|since)$/i.test(name) ? timeText(value) : String(value);
+  return isMoment && /(?:at|from|to|until|time|since|wanted)$/i.test(name) ? timeText(value) : String(value);
 }
 
 function nameWith(key: string, names: Names): string {
